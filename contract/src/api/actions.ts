@@ -1,0 +1,458 @@
+import { z } from 'zod'
+import { common, JsonObject, Metadata, Timestamp, TimestampInput, text } from '../fields.ts'
+import { id } from '../ids.ts'
+import { limits } from '../limits.ts'
+import {
+  createdFilters,
+  fieldsOf,
+  listQuery,
+  metadataFilter,
+  pageOf,
+  pageQuery,
+  searchFilter,
+  updatedFilters,
+} from '../page.ts'
+import { c, group } from '../route.ts'
+import { Constraint } from './constraint.ts'
+import {
+  Decision,
+  Execution,
+  ExecutionId,
+  ExecutionPage,
+  executionQuery,
+  nestedExecutionsQuery,
+} from './executions.ts'
+import { InputSchema } from './input-schema.ts'
+import { SecretId } from './secrets.ts'
+import { CreatedToken } from './tokens.ts'
+
+export const ActionId = id('act')
+
+export const ActionStatus = z.enum(['draft', 'active', 'paused', 'archived'])
+export const AuthType = z.enum(['none', 'bearer', 'basic', 'header', 'query'])
+export const Method = z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD'])
+
+const { timeoutMs, maxTimeoutMs, responseBytes, maxResponseBytes } = limits.upstream
+
+export const ResponsePolicy = z
+  .strictObject({
+    fields: z
+      .array(text(200))
+      .max(200)
+      .nullable()
+      .default(null)
+      .describe('Dotted paths of the answer to keep, through arrays; null keeps all'),
+    redact: z
+      .array(text(200))
+      .max(200)
+      .nullable()
+      .default(null)
+      .describe('Dotted paths whose values are hidden'),
+    max_bytes: z
+      .int()
+      .min(1)
+      .max(maxResponseBytes)
+      .default(responseBytes)
+      .describe('An answer larger than this is refused with `invalid_upstream_response`'),
+    headers: z
+      .array(text(100))
+      .max(50)
+      .nullable()
+      .default(null)
+      .describe('Names of upstream headers to pass on; null for a safe few'),
+  })
+  .meta({
+    id: 'ResponsePolicy',
+    description: 'What of the upstream answer reaches the caller and the record',
+  })
+
+export const Annotations = z
+  .strictObject({
+    read_only: z.boolean().default(false).describe('It changes nothing'),
+    destructive: z.boolean().default(false).describe('It may destroy something'),
+    idempotent: z.boolean().default(false).describe('Running it twice is the same as running it once'),
+    open_world: z.boolean().default(true).describe('It touches things outside the upstream'),
+  })
+  .meta({ id: 'Annotations', description: 'Hints for agents, as in the Model Context Protocol' })
+
+/** What defines a call, each field without its default. A change of any of them is a new version. */
+const definition = {
+  description: text(2000, 0).describe('What it does, for people and agents'),
+  method: Method.describe('The HTTP method of the upstream call'),
+  target_url: text(2000).describe(
+    'The upstream URL, https. `{name}` in its path or query is replaced by that input, percent-encoded; the host is fixed.',
+  ),
+  query: z
+    .record(text(100), text(2000, 0))
+    .nullable()
+    .describe('Query parameters; a value may hold `{{name}}`, and is left out when that input is absent'),
+  headers: z
+    .record(text(100), text(2000, 0))
+    .nullable()
+    .describe('Request headers; a value may hold `{{name}}`'),
+  body_template: z
+    .unknown()
+    .describe(
+      'JSON to send. A string that is exactly `{{name}}` becomes the typed input; text around it makes a string. ' +
+        'Null sends the inputs that nothing else uses.',
+    ),
+  auth_type: AuthType.describe('How the secret is sent to the upstream'),
+  auth_name: text(100)
+    .nullable()
+    .describe('The header or query parameter that carries the secret; with `basic` the user name'),
+  secret_id: SecretId.nullable().describe('The secret to send'),
+  output_schema: JsonObject.nullable().describe(
+    'JSON Schema 2020-12 that the upstream answer must fit; null for any',
+  ),
+  response: ResponsePolicy,
+  constraints: z.array(Constraint).max(100).describe('Rules the input must obey beyond its schema'),
+  fixed_input: JsonObject.nullable().describe(
+    'Inputs the operator decides; callers neither see nor send them',
+  ),
+  timeout_ms: z.int().min(100).max(maxTimeoutMs).describe('Longest wait for the whole upstream answer'),
+  passthrough_errors: z
+    .boolean()
+    .describe('Whether a failing upstream answer reaches the caller as it is, or as `upstream_error`'),
+  annotations: Annotations,
+}
+
+/** What may change without a new version. */
+const settings = {
+  name: text(255),
+  slug: z
+    .string()
+    .regex(
+      /^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$/,
+      'must be 1 to 64 of a-z, 0-9, _ and -, beginning and ending with a letter or digit',
+    )
+    .describe('Name for agents and for `/x/{slug}`, unique in the workspace'),
+  status: ActionStatus.describe('Only an `active` action can be called and counts to the plan'),
+  rate_limit_rpm: z.int().min(1).max(1_000_000).describe('Calls a minute, over all tokens'),
+  rate_limit_rph: z
+    .int()
+    .min(1)
+    .max(10_000_000)
+    .nullable()
+    .describe('Calls an hour, over all tokens; null for no limit'),
+  sunset_at: TimestampInput.nullable().describe('From then on calls are refused with `sunset`'),
+  tags: z.array(text(50)).max(20),
+  metadata: Metadata,
+}
+
+const authValue = text(16_384).describe('The secret itself; it is stored as a secret and never returned')
+
+export const Action = z
+  .object({
+    id: ActionId,
+    ...common('action'),
+    ...definition,
+    ...settings,
+    input_schema: JsonObject.describe('JSON Schema 2020-12 of the input'),
+    sunset_at: Timestamp.nullable(),
+    version: z.int().describe('Grows with every change of what the action does'),
+  })
+  .meta({ id: 'Action', description: 'One typed, constrained call to one upstream operation' })
+export type Action = z.output<typeof Action>
+
+const refundExample = {
+  name: 'Refund a charge',
+  method: 'POST' as const,
+  target_url: 'https://api.example.com/v1/charges/{charge_id}/refund',
+  auth_type: 'bearer' as const,
+  auth_value: 'upstream-api-key',
+  input_schema: [
+    { name: 'charge_id', type: 'string', required: true },
+    { name: 'amount', type: 'integer', required: true },
+  ],
+  body_template: { amount: '{{amount}}', reason: 'requested_by_customer' },
+  constraints: [{ path: '/amount', op: 'max', value: 5000 }],
+  response: { fields: ['id', 'status'], max_bytes: 65_536 },
+}
+
+export const CreateAction = z
+  .strictObject({
+    ...definition,
+    ...settings,
+    description: definition.description.default(''),
+    method: Method.default('POST'),
+    query: definition.query.default(null),
+    headers: definition.headers.default(null),
+    body_template: definition.body_template.default(null),
+    auth_type: AuthType.default('none'),
+    auth_name: definition.auth_name.default(null),
+    auth_value: authValue.optional(),
+    secret_id: definition.secret_id.default(null),
+    input_schema: InputSchema.default([]),
+    output_schema: definition.output_schema.default(null),
+    response: ResponsePolicy.prefault({}),
+    constraints: definition.constraints.default([]),
+    fixed_input: definition.fixed_input.default(null),
+    timeout_ms: definition.timeout_ms.default(timeoutMs),
+    passthrough_errors: definition.passthrough_errors.default(true),
+    annotations: Annotations.prefault({}),
+    slug: settings.slug.optional(),
+    status: ActionStatus.default('active'),
+    rate_limit_rpm: settings.rate_limit_rpm.default(60),
+    rate_limit_rph: settings.rate_limit_rph.default(null),
+    sunset_at: settings.sunset_at.default(null),
+    tags: settings.tags.default([]),
+    metadata: Metadata.default({}),
+  })
+  .meta({ id: 'CreateAction', examples: [refundExample] })
+export type CreateAction = z.output<typeof CreateAction>
+
+export const UpdateAction = z
+  .strictObject({
+    ...definition,
+    ...settings,
+    body_template: definition.body_template.optional(),
+    input_schema: InputSchema,
+    auth_value: authValue,
+    version: z.int().min(1).describe('The version you read; another one now is `version_conflict`'),
+  })
+  .partial()
+  .meta({
+    id: 'UpdateAction',
+    description: 'What is absent stays; null clears what may be null.',
+    examples: [{ status: 'paused' }, { rate_limit_rpm: 10, version: 3 }],
+  })
+export type UpdateAction = z.output<typeof UpdateAction>
+
+export const ActionVersion = z
+  .object({
+    object: z.literal('action_version'),
+    action_id: z.string(),
+    version: z.int(),
+    definition: Action.pick({
+      description: true,
+      method: true,
+      target_url: true,
+      query: true,
+      headers: true,
+      body_template: true,
+      auth_type: true,
+      auth_name: true,
+      secret_id: true,
+      input_schema: true,
+      output_schema: true,
+      response: true,
+      constraints: true,
+      fixed_input: true,
+      timeout_ms: true,
+      passthrough_errors: true,
+      annotations: true,
+    }).meta({ id: 'ActionDefinition', description: 'Everything that decides what an action does' }),
+    created_at: Timestamp,
+    created_by: z.string().nullable(),
+  })
+  .meta({ id: 'ActionVersion', description: 'What an action did from one change to the next; never altered' })
+export type ActionVersion = z.output<typeof ActionVersion>
+export type ActionDefinition = ActionVersion['definition']
+
+export const ActionSchema = z
+  .object({
+    object: z.literal('action_schema'),
+    action_id: z.string(),
+    version: z.int(),
+    input_schema: JsonObject.describe('What a caller sends: without fixed inputs'),
+    output_schema: JsonObject.nullable(),
+  })
+  .meta({ id: 'ActionSchema', description: 'The input and output of an action as its callers see them' })
+
+export const DryRun = z
+  .object({
+    object: z.literal('dry_run'),
+    action_id: z.string(),
+    version: z.int(),
+    allowed: z.boolean().describe('Whether the real call would be sent'),
+    decision: Decision,
+    request: z
+      .object({
+        method: z.string(),
+        url: z.string(),
+        headers: z.array(z.object({ name: z.string(), value: z.string() })),
+        body: z.unknown(),
+      })
+      .nullable()
+      .describe('What would be sent, with the secret and sensitive inputs masked; null when refused'),
+  })
+  .meta({ id: 'DryRun', description: 'What a call would do. Nothing is sent and nothing is used up.' })
+export type DryRun = z.output<typeof DryRun>
+
+export const TestAction = z
+  .strictObject({
+    input: JsonObject.default({}).describe('The input a caller would send'),
+    token_id: id('tok').nullable().default(null).describe('Judge it as this token would be judged'),
+  })
+  .meta({ id: 'TestAction', examples: [{ input: { charge_id: 'ch_1', amount: 1200 } }] })
+
+export const RotateActionToken = z
+  .strictObject({
+    name: text(255).optional().describe('Name of the new token; default: the name of the action'),
+    expires_at: TimestampInput.nullable().default(null),
+    grace_period_hours: z
+      .number()
+      .min(0)
+      .max(168)
+      .default(0)
+      .describe('How long the old tokens still work; never past their own expiry'),
+  })
+  .meta({ id: 'RotateActionToken', examples: [{ grace_period_hours: 24 }] })
+
+export const RotatedActionToken = CreatedToken.extend({
+  revoked_token_ids: z
+    .array(z.string())
+    .describe('Tokens that only named this action: revoked, or ending with the grace period'),
+  unaffected_token_ids: z.array(z.string()).describe('Tokens that also name other actions: unchanged'),
+}).meta({
+  id: 'RotatedActionToken',
+  description: 'The new token of an action and what became of the old ones',
+})
+
+const one = { pathParams: z.object({ id: ActionId }) }
+
+export const actions = group('/api/v1/actions', {
+  list: {
+    method: 'GET',
+    path: '',
+    summary: 'List actions',
+    description: 'The actions of the workspace, newest first.',
+    query: listQuery({
+      of: Action,
+      sort: ['created_at', 'updated_at', 'name'],
+      filters: {
+        status: ActionStatus.optional(),
+        tag: text(50).optional().describe('Only actions with this tag'),
+        ...createdFilters,
+        ...updatedFilters,
+        ...searchFilter,
+        ...metadataFilter,
+      },
+    }),
+    responses: { 200: pageOf(Action, 'Action') },
+    metadata: { scope: 'actions:read', audit: null, raises: ['invalid_cursor'] },
+  },
+  create: {
+    method: 'POST',
+    path: '',
+    summary: 'Create an action',
+    description:
+      'Defines one call to one upstream operation. `auth_value` becomes a secret of its own; or name one with `secret_id`.',
+    body: CreateAction,
+    responses: { 201: Action },
+    metadata: {
+      scope: 'actions:write',
+      audit: 'action.created',
+      raises: ['action_limit_reached', 'conflict'],
+      versioned: true,
+    },
+  },
+  get: {
+    ...one,
+    method: 'GET',
+    path: '/:id',
+    summary: 'Get an action',
+    description: 'Its definition, without the secret.',
+    query: z.strictObject({ fields: fieldsOf(Action) }),
+    responses: { 200: Action },
+    metadata: { scope: 'actions:read', audit: null, raises: ['not_found'], versioned: true },
+  },
+  update: {
+    ...one,
+    method: 'PATCH',
+    path: '/:id',
+    summary: 'Update an action',
+    description:
+      'A change of what it does makes a new version, used by every call that starts a second later. ' +
+      'Send `If-Match` or `version` to change only what you have read.',
+    body: UpdateAction,
+    responses: { 200: Action },
+    metadata: {
+      scope: 'actions:write',
+      audit: 'action.updated',
+      raises: ['not_found', 'action_limit_reached', 'conflict', 'invalid_state'],
+      versioned: true,
+    },
+  },
+  delete: {
+    ...one,
+    method: 'DELETE',
+    path: '/:id',
+    summary: 'Delete an action',
+    description:
+      'Gone for good, with its versions; its executions stay readable, its tokens get `not_found` for it.',
+    responses: { 204: c.noBody() },
+    metadata: { scope: 'actions:delete', audit: 'action.deleted', raises: ['not_found'], versioned: true },
+  },
+  listVersions: {
+    ...one,
+    method: 'GET',
+    path: '/:id/versions',
+    summary: 'List versions of an action',
+    description: 'What the action did from change to change, newest first.',
+    query: z.strictObject(pageQuery),
+    responses: { 200: pageOf(ActionVersion, 'ActionVersion') },
+    metadata: { scope: 'actions:read', audit: null, raises: ['not_found', 'invalid_cursor'] },
+  },
+  restoreVersion: {
+    method: 'POST',
+    path: '/:id/versions/:version/restore',
+    pathParams: z.object({ id: ActionId, version: z.coerce.number<string>().int().min(1) }),
+    summary: 'Restore a version of an action',
+    description: 'Makes a new version that does what the named one did.',
+    body: z.strictObject({}),
+    responses: { 200: Action },
+    metadata: { scope: 'actions:write', audit: 'action.restored', raises: ['not_found'], versioned: true },
+  },
+  getSchema: {
+    ...one,
+    method: 'GET',
+    path: '/:id/schema',
+    summary: 'Get the schema of an action',
+    description: 'What callers send and get, as JSON Schema 2020-12.',
+    responses: { 200: ActionSchema },
+    metadata: { scope: 'actions:read', audit: null, raises: ['not_found'] },
+  },
+  test: {
+    ...one,
+    method: 'POST',
+    path: '/:id/test',
+    summary: 'Test an action without calling it',
+    description:
+      'The request an input would cause and how it would be judged. Works for drafts too; sends nothing.',
+    body: TestAction,
+    responses: { 200: DryRun },
+    metadata: { scope: 'actions:execute', audit: null, raises: ['not_found'] },
+  },
+  rotateToken: {
+    ...one,
+    method: 'POST',
+    path: '/:id/rotate-token',
+    summary: 'Rotate the token of an action',
+    description:
+      'A new token for this action; tokens that name nothing else are revoked, at once or after a grace period.',
+    body: RotateActionToken,
+    responses: { 201: RotatedActionToken },
+    metadata: { scope: 'tokens:write', audit: 'token.rotated', raises: ['not_found'] },
+  },
+  listExecutions: {
+    ...one,
+    method: 'GET',
+    path: '/:id/executions',
+    summary: 'List executions of an action',
+    description: 'Also of an action that was deleted.',
+    query: nestedExecutionsQuery,
+    responses: { 200: ExecutionPage },
+    metadata: { scope: 'executions:read', audit: null, raises: ['not_found', 'invalid_cursor'] },
+  },
+  getExecution: {
+    method: 'GET',
+    path: '/:id/executions/:execution_id',
+    pathParams: z.object({ id: ActionId, execution_id: ExecutionId }),
+    summary: 'Get an execution of an action',
+    description: 'An execution of another action is `not_found` here.',
+    query: executionQuery,
+    responses: { 200: Execution },
+    metadata: { scope: 'executions:read', audit: null, raises: ['not_found'] },
+  },
+})

@@ -1,0 +1,100 @@
+import { z } from 'zod'
+
+/**
+ * The constraint language: what an action, a token or a workspace may still refuse of an input that already
+ * fits its schema. Every operator narrows; nothing in it can widen. Unless an operator says otherwise, a value
+ * that is absent from the input satisfies it, so write `required` beside it where absence must not pass.
+ */
+
+export type ScalarValue = string | number | boolean | null
+
+export type Constraint =
+  | { path: string; op: 'eq'; value: ScalarValue }
+  | { path: string; op: 'in' | 'not_in'; value: ScalarValue[] }
+  | { path: string; op: 'min' | 'max'; value: number | string }
+  | { path: string; op: 'multiple_of'; value: number }
+  | { path: string; op: 'pattern' | 'prefix' | 'suffix'; value: string }
+  | { path: string; op: 'max_length' | 'max_items'; value: number }
+  | { path: string; op: 'host_in' | 'domain_in'; value: string[] }
+  | { path: string; op: 'unique' | 'required' | 'absent' }
+  | { path: string; op: 'each'; constraints: Constraint[] }
+  | { path: string; op: 'le_field' | 'ge_field' | 'eq_field'; value: string }
+  | { op: 'time_window'; days: Weekday[]; from: string; to: string; timezone: string }
+  | { op: 'any_of'; constraints: Constraint[] }
+  | { op: 'not'; constraint: Constraint }
+
+/** How deep `any_of`, `not` and `each` may stand inside one another. */
+export const maxConstraintDepth = 3
+
+export const Weekday = z.enum(['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'])
+export type Weekday = z.output<typeof Weekday>
+
+const Scalar = z.union([z.string().max(2000), z.number(), z.boolean(), z.null()])
+const Scalars = z.array(Scalar).min(1).max(1000)
+
+const Pointer = z
+  .string()
+  .max(500)
+  .regex(/^(?:\/(?:[^~/]|~[01])*)*$/, 'must be a JSON Pointer such as /amount')
+const path = Pointer.describe(
+  'JSON Pointer into the input; inside `each`, into the item ("" is the item itself)',
+)
+
+const Names = z.array(z.string().min(1).max(253)).min(1).max(1000)
+const TimeOfDay = z.string().regex(/^(?:[01]\d|2[0-3]):[0-5]\d$/, 'must be a time of day such as 09:00')
+const EndOfDay = z
+  .string()
+  .regex(/^(?:(?:[01]\d|2[0-3]):[0-5]\d|24:00)$/, 'must be a time of day such as 17:00')
+
+const inside = z.lazy(() => z.array(Constraint).min(1).max(50))
+
+const operators = [
+  z.strictObject({ path, op: z.literal('eq'), value: Scalar }),
+  z.strictObject({ path, op: z.enum(['in', 'not_in']), value: Scalars }),
+  z.strictObject({ path, op: z.enum(['min', 'max']), value: z.union([z.number(), z.string().max(64)]) }),
+  z.strictObject({ path, op: z.literal('multiple_of'), value: z.number().positive() }),
+  z.strictObject({ path, op: z.enum(['pattern', 'prefix', 'suffix']), value: z.string().min(1).max(1000) }),
+  z.strictObject({ path, op: z.enum(['max_length', 'max_items']), value: z.int().min(0) }),
+  z.strictObject({ path, op: z.enum(['host_in', 'domain_in']), value: Names }),
+  z.strictObject({ path, op: z.enum(['unique', 'required', 'absent']) }),
+  z.strictObject({ path, op: z.literal('each'), constraints: inside }),
+  z.strictObject({ path, op: z.enum(['le_field', 'ge_field', 'eq_field']), value: Pointer }),
+  z.strictObject({
+    op: z.literal('time_window'),
+    days: z.array(Weekday).min(1).max(7),
+    from: TimeOfDay,
+    to: EndOfDay,
+    timezone: z.string().min(1).max(64),
+  }),
+  z.strictObject({ op: z.literal('any_of'), constraints: inside }),
+  z.strictObject({ op: z.literal('not'), constraint: z.lazy(() => Constraint) }),
+] as const
+
+/**
+ * One constraint. The paths, types and patterns are checked against the action's input schema when it is
+ * written; here only the shape and the nesting are.
+ */
+export const Constraint: z.ZodType<Constraint, Constraint> = z
+  .discriminatedUnion('op', operators)
+  .refine((constraint) => depthOf(constraint) <= maxConstraintDepth, {
+    message: `any_of, not and each may be nested at most ${maxConstraintDepth} deep`,
+  })
+  .meta({
+    id: 'Constraint',
+    description:
+      'A rule the input must satisfy. An absent value satisfies every operator but `required`. ' +
+      '`min` and `max` compare numbers, and dates where the schema says `format: date` or `date-time`. ' +
+      '`pattern` is a linear-time (RE2) expression and matches anywhere unless anchored. ' +
+      '`host_in` reads an absolute URL, `domain_in` an e-mail address; names match exactly, and ' +
+      '`*.example.com` stands for the subdomains of example.com. ' +
+      '`time_window` runs from the minute `from` up to, not including, the minute `to`; when `to` is not ' +
+      'after `from` it ends on the day after the named one.',
+  })
+
+const depthOf = (constraint: Constraint): number => {
+  if (constraint.op === 'not') return 1 + depthOf(constraint.constraint)
+  if (constraint.op === 'any_of' || constraint.op === 'each') {
+    return 1 + Math.max(0, ...constraint.constraints.map(depthOf))
+  }
+  return 0
+}

@@ -1,0 +1,35 @@
+export { NarrowAPI } from './client.ts'
+export {
+  type CallContext,
+  type ClientErrorCode,
+  type ErrorDetail,
+  isNarrowError,
+  NarrowAbortError,
+  NarrowApiError,
+  NarrowConnectionError,
+  NarrowError,
+  type NarrowErrorCode,
+  NarrowResponseError,
+  NarrowTimeoutError,
+  NarrowUsageError,
+  UpstreamResponseError,
+} from './errors.ts'
+export type * from './generated/client.ts'
+export type { ErrorCode } from './generated/errors.ts'
+export { type CallResponse, type RateLimit, responseOf } from './response.ts'
+export type {
+  ApiKey,
+  Call,
+  ClientOptions,
+  Logger,
+  LogLevel,
+  Middleware,
+  MiddlewareContext,
+  NarrowEvent,
+  NarrowRequest,
+  Page,
+  PageCall,
+  RequestOptions,
+  SharedOptions,
+  WithResponse,
+} from './types.ts'
