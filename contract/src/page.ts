@@ -22,7 +22,7 @@ export const pageOf = <T extends z.ZodType>(item: T, name: string) =>
     .object({
       object: z.literal('list').describe('Always `list`'),
       data: z.array(item).describe('The objects of this page'),
-      has_more: z.boolean().describe('Whether another page follows'),
+      has_more: z.boolean().meta({ description: 'Whether another page follows', examples: [false] }),
       next_cursor: z
         .string()
         .nullable()
@@ -67,7 +67,7 @@ export const sortBy = <const F extends readonly string[]>(fields: F) =>
   choiceOf(fields.flatMap((field) => [field, `-${field}`]))
     .optional()
     .meta({
-      description: `Order, comma-separated, \`-\` for descending: ${fields.join(', ')}. Newest first when absent.`,
+      description: `Order by ${fields.join(', ')}; \`-\` before a name for descending. Newest first when absent.`,
       examples: [`-${fields[0]}`],
     })
 
@@ -76,7 +76,7 @@ export const fieldsOf = (item: z.ZodObject) =>
   choiceOf(Object.keys(item.shape))
     .optional()
     .meta({
-      description: 'Only these fields of each object, comma-separated; `id` and `object` always stay',
+      description: 'Only these fields of each object; `id` and `object` always stay',
       examples: ['id,created_at'],
     })
 

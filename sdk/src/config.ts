@@ -60,8 +60,8 @@ const LEVELS: readonly LogLevel[] = ['off', 'error', 'info', 'debug']
 const levelOf = ({ type }: NarrowEvent) =>
   type === 'failure' ? 'error' : type === 'retry' ? 'info' : 'debug'
 
-/** `narrowapi actions.create retry: attempt 1, delayMs 412, code unavailable` */
-const toLine = ({ type, operation, ...facts }: NarrowEvent): string =>
-  `narrowapi ${operation} ${type}: ${Object.entries(facts)
-    .map(([name, value]) => `${name} ${value}`)
-    .join(', ')}`
+/** `narrowapi actions.create retry: attempt=1 delayMs=412 code=unavailable` */
+const toLine = ({ type, operation, ...facts }: NarrowEvent): string => {
+  const shown = Object.entries(facts).filter(([name]) => name !== 'error')
+  return `narrowapi ${operation} ${type}: ${shown.map(([name, value]) => `${name}=${value}`).join(' ')}`
+}

@@ -31,10 +31,12 @@ const KIND: unique symbol = Symbol.for('@narrowapi/sdk/error') as never
 export class NarrowError extends Error {
   static readonly [KIND]: string = 'error'
 
-  static [Symbol.hasInstance](value: unknown): boolean {
+  static override [Symbol.hasInstance](value: unknown): boolean {
     // A subclass made outside this file has no kind of its own and is recognised in the ordinary way.
+    // biome-ignore lint/complexity/noThisInStatic: as above, the subclass matters
     if (!Object.hasOwn(this, KIND)) return Function.prototype[Symbol.hasInstance].call(this, value)
     const kind = (value as { [KIND]?: unknown } | null | undefined)?.[KIND]
+    // biome-ignore lint/complexity/noThisInStatic: which subclass is asked decides the answer
     return typeof kind === 'string' && `${kind}/`.startsWith(`${this[KIND]}/`)
   }
 
@@ -97,7 +99,7 @@ export class NarrowResponseError extends NarrowError {
     super(name, code, message, context, answer)
     this.status = answer.status
     this.body = answer.body
-    this.requestId = requestIdOf(answer.headers)
+    this.requestId = requestIdOf(answer.headers) ?? answer.requestId
     this.retryAfterMs = answer.retryAfterMs
     this.rateLimit = rateLimitOf(answer.headers)
   }
@@ -113,6 +115,8 @@ export interface Answer {
   readonly headers: Headers
   readonly body: unknown
   readonly retryAfterMs: number | undefined
+  /** As the body gives it, for when the header cannot be read. */
+  readonly requestId?: string | undefined
 }
 
 export interface ErrorDetail {

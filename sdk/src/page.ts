@@ -1,3 +1,4 @@
+import { NarrowUsageError } from './errors.ts'
 import type { Page } from './types.ts'
 
 /** Adds `nextPage` to the list a server sent, out of sight of `JSON.stringify` and of comparisons. */
@@ -13,7 +14,7 @@ export const toPage = <T>(list: object, load: (cursor: string) => Promise<Page<T
 /** Every page, starting with the one `first` brings. An empty page is a page like any other. */
 export const iteratePages = <T>(first: () => Promise<Page<T>>): AsyncIterableIterator<Page<T>> => {
   let load: () => Promise<Page<T> | null> = first
-  return oneAtATime(async () => {
+  return oneAtATime<Page<T>>(async () => {
     const page = await load()
     // Only now: when a page fails, the next call asks for that page again.
     load = page ? () => page.nextPage() : async () => null
@@ -26,7 +27,7 @@ export const iterateItems = <T>(first: () => Promise<Page<T>>): AsyncIterableIte
   const pages = iteratePages(first)
   let items: readonly T[] = []
   let position = 0
-  return oneAtATime(async () => {
+  return oneAtATime<T>(async () => {
     while (position >= items.length) {
       const { done, value } = await pages.next()
       if (done) return END
@@ -39,6 +40,8 @@ export const iterateItems = <T>(first: () => Promise<Page<T>>): AsyncIterableIte
 }
 
 export const takeItems = async <T>(items: AsyncIterableIterator<T>, max: number): Promise<T[]> => {
+  // Without this, a forgotten `max` would look like an empty list.
+  if (!(max >= 0)) throw new NarrowUsageError('toArray needs { max }, the most items you want', 'toArray')
   const taken: T[] = []
   while (taken.length < max) {
     const { done, value } = await items.next()
@@ -68,4 +71,4 @@ const oneAtATime = <T>(step: () => Promise<IteratorResult<T, undefined>>): Async
   }
 }
 
-const END = { done: true, value: undefined } as const
+const END: IteratorReturnResult<undefined> = { done: true, value: undefined }

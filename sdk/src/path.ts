@@ -8,9 +8,13 @@ import { NarrowUsageError } from './errors.ts'
 export const fillPath = (template: string, args: readonly unknown[], operation: string): string => {
   let position = 0
   return template.replace(PARAMETER, (_, name: string) => {
-    const value = args[position++]
+    const arg = args[position++]
+    const value = typeof arg === 'number' ? String(arg) : arg
     if (typeof value !== 'string' || value === '' || DOTS.test(value)) {
-      throw new NarrowUsageError(`${operation} needs a ${name} that is neither empty, "." nor ".."`, operation)
+      throw new NarrowUsageError(
+        `${operation}: ${name} must be a number or text, and neither empty, "." nor ".."`,
+        operation,
+      )
     }
     return encodeURIComponent(value)
   })

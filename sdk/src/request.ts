@@ -1,18 +1,17 @@
+import { toData, toError, withoutKey } from './answer.ts'
 import type { Config } from './config.ts'
 import {
   type CallContext,
-  type ErrorDetail,
   NarrowAbortError,
   NarrowApiError,
   NarrowConnectionError,
   NarrowError,
   NarrowTimeoutError,
   NarrowUsageError,
-  UpstreamResponseError,
 } from './errors.ts'
 import { countParameters, fillPath, toQuery } from './path.ts'
 import { CallResponse, remember } from './response.ts'
-import { backOffMs, isRetryable, serverWishMs } from './retry.ts'
+import { backOffMs } from './retry.ts'
 import { sleep, within } from './time.ts'
 import type { Middleware, NarrowRequest, RequestOptions, Route, WithResponse } from './types.ts'
 
@@ -39,7 +38,19 @@ export const toOperation = (name: string, route: Route, args: readonly unknown[]
 }
 
 /** Sends an operation until it succeeds, fails for good, or may not be tried again. */
-export const send = async (config: Config, operation: Operation): Promise<WithResponse<unknown>> => {
+export const send = (config: Config, operation: Operation): Promise<WithResponse<unknown>> => {
+  const { emit } = config
+  const answer = attemptAll(config, operation)
+  if (emit) {
+    answer.catch((error: unknown) => {
+      const code = error instanceof NarrowError ? error.code : undefined
+      emit({ type: 'failure', operation: operation.name, code, error })
+    })
+  }
+  return answer
+}
+
+const attemptAll = async (config: Config, operation: Operation): Promise<WithResponse<unknown>> => {
   const { name, options } = operation
   const { signal } = options
   const retries = options.retries ?? config.retries
@@ -65,23 +76,19 @@ export const send = async (config: Config, operation: Operation): Promise<WithRe
         onAbort,
       )
     } catch (error) {
-      const delayMs = attempt <= retries ? retryDelayMs(error, attempt, maxRetryDelay) : undefined
-      const code = error instanceof NarrowError ? error.code : 'unexpected_response'
-      if (delayMs === undefined || performance.now() + delayMs >= deadline) {
-        config.emit?.({ type: 'failure', operation: name, attempt, code })
-        throw error
-      }
-      config.emit?.({ type: 'retry', operation: name, attempt, delayMs, code })
+      if (!(error instanceof NarrowError) || !error.retryable || attempt > retries) throw error
+      const delayMs = retryDelayMs(error, attempt, maxRetryDelay)
+      if (delayMs === undefined || performance.now() + delayMs >= deadline) throw error
+      config.emit?.({ type: 'retry', operation: name, attempt, delayMs, code: error.code })
       await sleep(delayMs, signal, onAbort)
     }
   }
 }
 
-/** Undefined when the error must reach the caller now. A server's wish is kept exactly or not at all. */
-const retryDelayMs = (error: unknown, attempt: number, maxRetryDelay: number): number | undefined => {
-  if (!(error instanceof NarrowError) || !error.retryable) return undefined
+/** A server's wish is kept exactly or, when it is too long, not at all: then there is no delay to wait. */
+const retryDelayMs = (error: NarrowError, attempt: number, maxRetryDelay: number): number | undefined => {
   const wish = error instanceof NarrowApiError ? error.retryAfterMs : undefined
-  if (wish === undefined) return backOffMs(attempt)
+  if (wish === undefined) return Math.min(backOffMs(attempt), maxRetryDelay)
   return wish <= maxRetryDelay ? wish : undefined
 }
 
@@ -99,14 +106,12 @@ const toDraft = (config: Config, { name, route, params, input, options }: Operat
   const workspaceId = options.workspaceId ?? config.workspaceId
   if (workspaceId !== undefined) headers['x-workspace-id'] = workspaceId
   if (route.body) headers['content-type'] = 'application/json'
-  // Every mutating call has a key, deletes too: when the answer to one is lost, the repetition is told that
-  // it worked instead of `not_found`.
-  const idempotencyKey = route.method === 'GET' ? undefined : (options.idempotencyKey ?? newKey())
-  if (idempotencyKey !== undefined) headers['idempotency-key'] = idempotencyKey
   for (const given of [config.headers, options.headers]) {
     for (const key in given) headers[key.toLowerCase()] = given[key] ?? ''
   }
-  const query = route.query && input ? toQuery(input) : ''
+  const idempotencyKey = isMutation(route) ? (options.idempotencyKey ?? newKey()) : undefined
+  if (idempotencyKey !== undefined) headers['idempotency-key'] = idempotencyKey
+  const query = input && !route.body ? toQuery(input) : ''
   return {
     url: `${config.baseUrl}${fillPath(route.path, params, name)}${query}`,
     headers,
@@ -124,13 +129,13 @@ const attemptOnce = async (
   signal: AbortSignal,
 ): Promise<WithResponse<unknown>> => {
   const attempt = context.attempts
-  const key = await readKey(config, operation.name)
+  const key = await readKey(config, operation)
   const startedAt = performance.now()
   config.emit?.({ type: 'request', operation: operation.name, attempt })
   const response = await throughMiddleware(config, operation, draft, context, {
     url: draft.url,
     method: operation.route.method,
-    headers: { authorization: `Bearer ${key}`, ...draft.headers },
+    headers: key === '' ? draft.headers : { authorization: `Bearer ${key}`, ...draft.headers },
     body: draft.body,
     signal,
   })
@@ -144,8 +149,8 @@ const attemptOnce = async (
     durationMs: performance.now() - startedAt,
     requestId: known.requestId,
   })
-  if (!response.ok) throw toError(response, text.replaceAll(key, '[secret]'), context)
-  const data = readData(response, text, context)
+  if (!response.ok) throw toError(response, withoutKey(text, key), context)
+  const data = toData(operation.route, response, text, context)
   remember(data, known)
   return { data, response: known }
 }
@@ -159,7 +164,10 @@ const throughMiddleware = (
 ): Promise<Response> => {
   // Taken out of the config, because browsers refuse to run `fetch` as the method of another object.
   const { fetch = globalThis.fetch } = config
-  const run = (position: number, { url, method, headers, body, signal }: NarrowRequest): Promise<Response> => {
+  const run = (
+    position: number,
+    { url, method, headers, body, signal }: NarrowRequest,
+  ): Promise<Response> => {
     const layer = middleware[position]
     if (layer) {
       const given = { url, method, headers, body, signal }
@@ -182,62 +190,25 @@ const orConnectionError = async <T>(promise: Promise<T>, context: CallContext): 
 }
 
 /** Checked here, since the error of `fetch` for a header it cannot send would quote the key. */
-const readKey = async ({ apiKey }: Config, operation: string): Promise<string> => {
-  const key = (typeof apiKey === 'function' ? await apiKey() : apiKey)?.trim()
-  if (!key) throw new NarrowUsageError('Pass an apiKey or set NARROWAPI_API_KEY', operation)
+const readKey = async ({ apiKey }: Config, { name, route }: Operation): Promise<string> => {
+  const key = (typeof apiKey === 'function' ? await apiKey() : (apiKey ?? '')).trim()
+  if (key === '' && NEEDS_KEY.test(route.path)) {
+    throw new NarrowUsageError('Pass an apiKey or set NARROWAPI_API_KEY', name)
+  }
   if (/[^\x21-\x7e]/.test(key)) {
-    throw new NarrowUsageError('The API key contains characters that no key contains', operation)
+    throw new NarrowUsageError('The API key contains characters that no key contains', name)
   }
   return key
 }
 
-const readData = (response: Response, text: string, context: CallContext): unknown => {
-  if (text === '') return undefined
-  const data = parseJson(text)
-  if (data !== undefined) return data
-  // An upstream may answer in any text; NarrowAPI itself never does, so then something else answered.
-  if (context.operation === EXECUTE) return text
-  const message = `The answer to ${context.operation} is not JSON; check that baseUrl is that of NarrowAPI`
-  const answer = { status: response.status, headers: response.headers, body: text, retryAfterMs: undefined }
-  throw new NarrowApiError('unexpected_response', message, context, {
-    ...answer,
-    retryable: false,
-    details: [],
-  })
-}
+/** The management API and the execution of actions. What lies elsewhere, such as health, anybody may read. */
+const NEEDS_KEY = /^\/(api|x)\b/
 
-const toError = ({ status, headers }: Response, text: string, context: CallContext): NarrowError => {
-  const parsed = parseJson(text)
-  const answer = { status, headers, body: parsed ?? text, retryAfterMs: serverWishMs(status, headers) }
-  const header = headers.get('x-narrowapi-error')
-  // Every refusal of ours carries that header on this route; what does not carry it, the upstream said.
-  if (context.operation === EXECUTE && header === null) return new UpstreamResponseError(context, answer)
-  const { error, message, details } = (parsed ?? {}) as { error?: unknown; message?: unknown; details?: unknown }
-  const code = header ?? (typeof error === 'string' ? error : 'unexpected_response')
-  return new NarrowApiError(
-    code,
-    typeof message === 'string' ? message : `NarrowAPI answered ${context.operation} with ${status}`,
-    context,
-    {
-      ...answer,
-      retryable: isRetryable(status, headers, code),
-      // The contract's error body: a list of field and message.
-      details: Array.isArray(details) ? (details as ErrorDetail[]) : [],
-    },
-  )
-}
-
-/** Undefined, which no JSON text means, when the text is not JSON. */
-const parseJson = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
+/**
+ * Every mutating call has a key, deletes too: when the answer to one is lost, its repetition is told that it
+ * worked instead of `not_found`.
+ */
+const isMutation = ({ method }: Route): boolean => method !== 'GET'
 
 /** 128 random bits. Works outside secure contexts too, where browsers have no `crypto.randomUUID`. */
 const newKey = (): string => `sdk-${crypto.getRandomValues(new Uint32Array(4)).join('-')}`
-
-/** The one operation that is answered by somebody else's API. */
-const EXECUTE = 'x.execute'

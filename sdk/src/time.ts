@@ -1,6 +1,3 @@
-/** The longest wait that timers take; beyond it they fire at once instead of late. */
-const LONGEST = 2 ** 31 - 1
-
 /**
  * Runs `work` until it settles, `ms` are over, or the caller aborts, whichever is first, and then leaves
  * neither timer nor listener behind. The race, rather than trust in `work`, is what makes the end prompt:
@@ -17,11 +14,15 @@ export const within = <T>(
     if (caller?.aborted) return reject(onAbort(caller.reason))
     const controller = new AbortController()
     const stop = (error: Error) => {
-      release()
       reject(error)
       controller.abort(error)
     }
-    const release = startTimer(ms, () => stop(onTimeout()), caller, (reason) => stop(onAbort(reason)))
+    const release = watch(
+      ms,
+      caller,
+      () => stop(onTimeout()),
+      (reason) => stop(onAbort(reason)),
+    )
     // Released first, so that whoever awaits this finds the signal as clean as before.
     work(controller.signal).finally(release).then(resolve, reject)
   })
@@ -34,23 +35,34 @@ export const sleep = (
 ): Promise<void> =>
   new Promise((resolve, reject) => {
     if (caller?.aborted) return reject(onAbort(caller.reason))
-    const release = startTimer(ms, () => (release(), resolve()), caller, (reason) => {
-      release()
-      reject(onAbort(reason))
-    })
+    watch(ms, caller, resolve, (reason) => reject(onAbort(reason)))
   })
 
-const startTimer = (
+/** Calls one of the two at most once; calling what it returns is the way to have neither called. */
+const watch = (
   ms: number,
-  onTime: () => void,
   caller: AbortSignal | undefined,
+  onTime: () => void,
   onAbort: (reason: unknown) => void,
 ): (() => void) => {
-  const listener = () => onAbort(caller?.reason)
-  const timer = ms > LONGEST ? undefined : setTimeout(onTime, ms)
-  caller?.addEventListener('abort', listener)
-  return () => {
+  const release = () => {
     clearTimeout(timer)
-    caller?.removeEventListener('abort', listener)
+    caller?.removeEventListener('abort', aborted)
   }
+  const aborted = () => {
+    release()
+    onAbort(caller?.reason)
+  }
+  const timer =
+    ms > LONGEST
+      ? undefined
+      : setTimeout(() => {
+          release()
+          onTime()
+        }, ms)
+  caller?.addEventListener('abort', aborted)
+  return release
 }
+
+/** What a timer can wait, in milliseconds. Asked for more, it would fire at once; no timer is closer to it. */
+const LONGEST = 2 ** 31 - 1

@@ -26,8 +26,8 @@ export interface SharedOptions {
   /** How often a failed attempt is repeated. Default 2; 0 means never. */
   retries?: number | undefined
   /**
-   * The longest wait, in milliseconds, that the server may ask for. Default 30 000. A longer wish is never
-   * slept and never shortened: the call fails at once with the wish as `retryAfterMs` on the error.
+   * The longest wait between two attempts, in milliseconds. Default 30 000. When the server asks for a longer
+   * one, that is neither slept nor shortened: the call fails at once, with `retryAfterMs` on the error.
    */
   maxRetryDelay?: number | undefined
   /** Sent with every request; wins over the client's own headers. */
@@ -69,7 +69,7 @@ export type LogLevel = 'off' | 'error' | 'info' | 'debug'
 
 export type Logger = { readonly [level in Exclude<LogLevel, 'off'>]: (message: string) => void }
 
-/** What happens during a call. Holds no key, header, query or body. */
+/** What happens during a call. Holds no key, header, query or body, save what `error` may hold. */
 export type NarrowEvent =
   | { readonly type: 'request'; readonly operation: string; readonly attempt: number }
   | {
@@ -90,8 +90,10 @@ export type NarrowEvent =
   | {
       readonly type: 'failure'
       readonly operation: string
-      readonly attempt: number
-      readonly code: NarrowErrorCode
+      /** Undefined when the caller's own code threw: a middleware or an `apiKey` function. */
+      readonly code: NarrowErrorCode | undefined
+      /** What the call is rejected with. */
+      readonly error: unknown
     }
 
 /** A request as middleware sees it. The body is text, so it can be sent again. Header names are lower case. */

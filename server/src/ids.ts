@@ -79,7 +79,7 @@ const threeDigits = 62 ** 3
 
 /**
  * 128 bits, given as four 32-bit words, in 22 base62 digits. School division by 62^3, because a remainder and
- * a word together stay below 2^53 and need no BigInt (0.3 µs against 2 µs).
+ * a word together stay below 2^53 and need no BigInt, which takes four times as long.
  */
 const base62 = (first: number, second: number, third: number, fourth: number): string => {
   let text = ''

@@ -77,11 +77,16 @@ export const Annotations = z
 
 /** What defines a call, each field without its default. A change of any of them is a new version. */
 const definition = {
-  description: text(2000, 0).describe('What it does, for people and agents'),
-  method: Method.describe('The HTTP method of the upstream call'),
-  target_url: text(2000).describe(
-    'The upstream URL, https. `{name}` in its path or query is replaced by that input, percent-encoded; the host is fixed.',
-  ),
+  description: text(2000, 0).meta({
+    description: 'What it does, for people and agents',
+    examples: ['Refunds a charge, in full or in part'],
+  }),
+  method: Method.meta({ description: 'The HTTP method of the upstream call', examples: ['POST'] }),
+  target_url: text(2000).meta({
+    description:
+      'The upstream URL, https. `{name}` in its path or query is replaced by that input, percent-encoded; the host is fixed.',
+    examples: ['https://api.example.com/v1/charges/{charge_id}/refund'],
+  }),
   query: z
     .record(text(100), text(2000, 0))
     .nullable()
@@ -109,7 +114,11 @@ const definition = {
   fixed_input: JsonObject.nullable().describe(
     'Inputs the operator decides; callers neither see nor send them',
   ),
-  timeout_ms: z.int().min(100).max(maxTimeoutMs).describe('Longest wait for the whole upstream answer'),
+  timeout_ms: z
+    .int()
+    .min(100)
+    .max(maxTimeoutMs)
+    .meta({ description: 'Longest wait for the whole upstream answer', examples: [timeoutMs] }),
   passthrough_errors: z
     .boolean()
     .describe('Whether a failing upstream answer reaches the caller as it is, or as `upstream_error`'),
@@ -118,16 +127,26 @@ const definition = {
 
 /** What may change without a new version. */
 const settings = {
-  name: text(255),
+  name: text(255).meta({ description: 'What people call it', examples: ['Refund a charge'] }),
   slug: z
     .string()
     .regex(
       /^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$/,
       'must be 1 to 64 of a-z, 0-9, _ and -, beginning and ending with a letter or digit',
     )
-    .describe('Name for agents and for `/x/{slug}`, unique in the workspace'),
-  status: ActionStatus.describe('Only an `active` action can be called and counts to the plan'),
-  rate_limit_rpm: z.int().min(1).max(1_000_000).describe('Calls a minute, over all tokens'),
+    .meta({
+      description: 'Name for agents and for `/x/{slug}`, unique in the workspace',
+      examples: ['refund_a_charge'],
+    }),
+  status: ActionStatus.meta({
+    description: 'Only an `active` action can be called and counts to the plan',
+    examples: ['active'],
+  }),
+  rate_limit_rpm: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .meta({ description: 'Calls a minute, over all tokens', examples: [60] }),
   rate_limit_rph: z
     .int()
     .min(1)
@@ -135,20 +154,33 @@ const settings = {
     .nullable()
     .describe('Calls an hour, over all tokens; null for no limit'),
   sunset_at: TimestampInput.nullable().describe('From then on calls are refused with `sunset`'),
-  tags: z.array(text(50)).max(20),
+  tags: z
+    .array(text(50))
+    .max(20)
+    .meta({ description: 'Words to find it by', examples: [['billing']] }),
   metadata: Metadata,
 }
 
 const authValue = text(16_384).describe('The secret itself; it is stored as a secret and never returned')
 
+const inputSchemaExample = {
+  type: 'object',
+  properties: { charge_id: { type: 'string' }, amount: { type: 'integer' } },
+  required: ['charge_id', 'amount'],
+  additionalProperties: false,
+}
+
 export const Action = z
   .object({
-    id: ActionId,
+    id: ActionId.describe('Its id'),
     ...common('action'),
     ...definition,
     ...settings,
-    input_schema: JsonObject.describe('JSON Schema 2020-12 of the input'),
-    sunset_at: Timestamp.nullable(),
+    input_schema: JsonObject.meta({
+      description: 'JSON Schema 2020-12 of the input',
+      examples: [inputSchemaExample],
+    }),
+    sunset_at: Timestamp.nullable().describe('From then on calls are refused with `sunset`'),
     version: z.int().describe('Grows with every change of what the action does'),
   })
   .meta({ id: 'Action', description: 'One typed, constrained call to one upstream operation' })
@@ -174,11 +206,11 @@ export const CreateAction = z
     ...definition,
     ...settings,
     description: definition.description.default(''),
-    method: Method.default('POST'),
+    method: definition.method.default('POST'),
     query: definition.query.default(null),
     headers: definition.headers.default(null),
     body_template: definition.body_template.default(null),
-    auth_type: AuthType.default('none'),
+    auth_type: definition.auth_type.default('none'),
     auth_name: definition.auth_name.default(null),
     auth_value: authValue.optional(),
     secret_id: definition.secret_id.default(null),
@@ -191,7 +223,7 @@ export const CreateAction = z
     passthrough_errors: definition.passthrough_errors.default(true),
     annotations: Annotations.prefault({}),
     slug: settings.slug.optional(),
-    status: ActionStatus.default('active'),
+    status: settings.status.default('active'),
     rate_limit_rpm: settings.rate_limit_rpm.default(60),
     rate_limit_rph: settings.rate_limit_rph.default(null),
     sunset_at: settings.sunset_at.default(null),
@@ -220,9 +252,9 @@ export type UpdateAction = z.output<typeof UpdateAction>
 
 export const ActionVersion = z
   .object({
-    object: z.literal('action_version'),
-    action_id: z.string(),
-    version: z.int(),
+    object: z.literal('action_version').describe('The type of this object'),
+    action_id: z.string().describe('The action it is a version of'),
+    version: z.int().describe('Its number; 1 is the first'),
     definition: Action.pick({
       description: true,
       method: true,
@@ -242,8 +274,11 @@ export const ActionVersion = z
       passthrough_errors: true,
       annotations: true,
     }).meta({ id: 'ActionDefinition', description: 'Everything that decides what an action does' }),
-    created_at: Timestamp,
-    created_by: z.string().nullable(),
+    created_at: Timestamp.describe('When the action was changed to it'),
+    created_by: z
+      .string()
+      .nullable()
+      .meta({ description: 'The API key that made the change', examples: ['key_06Wz1Xb4mJq0YcT7eKs2hU'] }),
   })
   .meta({ id: 'ActionVersion', description: 'What an action did from one change to the next; never altered' })
 export type ActionVersion = z.output<typeof ActionVersion>
@@ -251,30 +286,50 @@ export type ActionDefinition = ActionVersion['definition']
 
 export const ActionSchema = z
   .object({
-    object: z.literal('action_schema'),
-    action_id: z.string(),
-    version: z.int(),
-    input_schema: JsonObject.describe('What a caller sends: without fixed inputs'),
-    output_schema: JsonObject.nullable(),
+    object: z.literal('action_schema').describe('The type of this object'),
+    action_id: z.string().describe('The action'),
+    version: z.int().describe('The version of the action'),
+    input_schema: JsonObject.meta({
+      description: 'What a caller sends: without fixed inputs',
+      examples: [inputSchemaExample],
+    }),
+    output_schema: JsonObject.nullable().describe('What a caller gets; null when that was not said'),
   })
   .meta({ id: 'ActionSchema', description: 'The input and output of an action as its callers see them' })
 
+const requestExample = {
+  method: 'POST',
+  url: 'https://api.example.com/v1/charges/ch_1/refund',
+  headers: [{ name: 'authorization', value: 'Bearer [secret]' }],
+  body: { amount: 1200, reason: 'requested_by_customer' },
+}
+
 export const DryRun = z
   .object({
-    object: z.literal('dry_run'),
-    action_id: z.string(),
-    version: z.int(),
+    object: z.literal('dry_run').describe('The type of this object'),
+    action_id: z.string().describe('The action that would run'),
+    version: z.int().describe('The version that would run'),
     allowed: z.boolean().describe('Whether the real call would be sent'),
-    decision: Decision,
+    decision: Decision.describe('How the input was judged'),
     request: z
       .object({
-        method: z.string(),
-        url: z.string(),
-        headers: z.array(z.object({ name: z.string(), value: z.string() })),
-        body: z.unknown(),
+        method: z.string().describe('Its HTTP method'),
+        url: z.string().describe('Where it would go'),
+        headers: z
+          .array(
+            z.object({
+              name: z.string().describe('In lower case'),
+              value: z.string().describe('Masked where it would hold the secret'),
+            }),
+          )
+          .describe('Its headers'),
+        body: z.unknown().describe('Its body; null for none'),
       })
       .nullable()
-      .describe('What would be sent, with the secret and sensitive inputs masked; null when refused'),
+      .meta({
+        description: 'What would be sent, with the secret and sensitive inputs masked; null when refused',
+        examples: [requestExample],
+      }),
   })
   .meta({ id: 'DryRun', description: 'What a call would do. Nothing is sent and nothing is used up.' })
 export type DryRun = z.output<typeof DryRun>
@@ -289,7 +344,7 @@ export const TestAction = z
 export const RotateActionToken = z
   .strictObject({
     name: text(255).optional().describe('Name of the new token; default: the name of the action'),
-    expires_at: TimestampInput.nullable().default(null),
+    expires_at: TimestampInput.nullable().default(null).describe('When the new token stops working'),
     grace_period_hours: z
       .number()
       .min(0)
@@ -309,7 +364,8 @@ export const RotatedActionToken = CreatedToken.extend({
   description: 'The new token of an action and what became of the old ones',
 })
 
-const one = { pathParams: z.object({ id: ActionId }) }
+const ofAction = ActionId.describe('Id of the action')
+const one = { pathParams: z.object({ id: ofAction }) }
 
 export const actions = group('/api/v1/actions', {
   list: {
@@ -321,7 +377,7 @@ export const actions = group('/api/v1/actions', {
       of: Action,
       sort: ['created_at', 'updated_at', 'name'],
       filters: {
-        status: ActionStatus.optional(),
+        status: ActionStatus.optional().describe('Only actions in this state'),
         tag: text(50).optional().describe('Only actions with this tag'),
         ...createdFilters,
         ...updatedFilters,
@@ -397,7 +453,10 @@ export const actions = group('/api/v1/actions', {
   restoreVersion: {
     method: 'POST',
     path: '/:id/versions/:version/restore',
-    pathParams: z.object({ id: ActionId, version: z.coerce.number<string>().int().min(1) }),
+    pathParams: z.object({
+      id: ofAction,
+      version: z.coerce.number<string>().int().min(1).describe('Number of the version'),
+    }),
     summary: 'Restore a version of an action',
     description: 'Makes a new version that does what the named one did.',
     body: z.strictObject({}),
@@ -448,7 +507,7 @@ export const actions = group('/api/v1/actions', {
   getExecution: {
     method: 'GET',
     path: '/:id/executions/:execution_id',
-    pathParams: z.object({ id: ActionId, execution_id: ExecutionId }),
+    pathParams: z.object({ id: ofAction, execution_id: ExecutionId.describe('Id of the execution') }),
     summary: 'Get an execution of an action',
     description: 'An execution of another action is `not_found` here.',
     query: executionQuery,

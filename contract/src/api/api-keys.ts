@@ -19,20 +19,23 @@ export const AllowedIps = z
 
 export const ApiKey = z
   .object({
-    id: ApiKeyId,
+    id: ApiKeyId.describe('Its id'),
     ...common('api_key'),
-    name: z.string(),
-    prefix: z.string().describe('The first characters of the key'),
-    last_four: z.string().describe('The last characters of the key'),
-    status: ApiKeyStatus,
-    scopes: z.array(GrantedScope),
+    name: z.string().meta({ description: 'What it is for', examples: ['Deploy pipeline'] }),
+    prefix: z.string().meta({ description: 'The first characters of the key', examples: ['sk_8Hn2'] }),
+    last_four: z.string().meta({ description: 'The last characters of the key', examples: ['x4Wb'] }),
+    status: ApiKeyStatus.describe('Only an `active` key opens anything'),
+    scopes: z.array(GrantedScope).describe('What it may do'),
     rate_limit_tier: Tier.nullable().describe(
       'Whose request rate it has; null for the plan of the workspace',
     ),
-    allowed_ips: z.array(z.string()).nullable(),
-    expires_at: Timestamp.nullable(),
+    allowed_ips: z
+      .array(z.string())
+      .nullable()
+      .describe('Addresses or CIDR ranges it may be used from; null for any'),
+    expires_at: Timestamp.nullable().describe('When it stops working; null for never'),
     last_used_at: Timestamp.nullable().describe('Accurate to about a minute'),
-    revoked_at: Timestamp.nullable(),
+    revoked_at: Timestamp.nullable().describe('When it was revoked; null if it was not'),
     created_by: z.string().nullable().describe('The key that created it; null for the first'),
   })
   .meta({
@@ -42,7 +45,7 @@ export const ApiKey = z
 export type ApiKey = z.output<typeof ApiKey>
 
 export const CreatedApiKey = ApiKey.extend({
-  key: z.string().describe('The key. Shown now and never again: store it.'),
+  key: z.string().meta({ description: 'The key. Shown now and never again: store it.', examples: ['sk_…'] }),
 }).meta({ id: 'CreatedApiKey', description: 'A new API key with its text' })
 
 export const CreateApiKey = z
@@ -54,7 +57,9 @@ export const CreateApiKey = z
       .max(100)
       .optional()
       .describe('What it may do; not more than your own key. Default: `read`, `write`.'),
-    rate_limit_tier: Tier.nullable().default(null),
+    rate_limit_tier: Tier.nullable()
+      .default(null)
+      .describe('Whose request rate it has; null for the plan of the workspace'),
     allowed_ips: AllowedIps.default(null),
     expires_at: TimestampInput.nullable().default(null).describe('When it stops working; null for never'),
     metadata: Metadata.default({}),
@@ -65,7 +70,7 @@ export const CreateApiKey = z
   })
 export type CreateApiKey = z.output<typeof CreateApiKey>
 
-const one = { pathParams: z.object({ id: ApiKeyId }) }
+const one = { pathParams: z.object({ id: ApiKeyId.describe('Id of the API key') }) }
 
 export const apiKeys = group('/api/v1/api-keys', {
   list: {
@@ -76,7 +81,12 @@ export const apiKeys = group('/api/v1/api-keys', {
     query: listQuery({
       of: ApiKey,
       sort: ['created_at', 'name'],
-      filters: { status: ApiKeyStatus.optional(), ...createdFilters, ...searchFilter, ...metadataFilter },
+      filters: {
+        status: ApiKeyStatus.optional().describe('Only keys in this state. Default: all but revoked ones.'),
+        ...createdFilters,
+        ...searchFilter,
+        ...metadataFilter,
+      },
     }),
     responses: { 200: pageOf(ApiKey, 'ApiKey') },
     metadata: { scope: 'api-keys:read', audit: null, raises: ['invalid_cursor'] },

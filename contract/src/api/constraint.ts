@@ -16,7 +16,8 @@ export type Constraint =
   | { path: string; op: 'pattern' | 'prefix' | 'suffix'; value: string }
   | { path: string; op: 'max_length' | 'max_items'; value: number }
   | { path: string; op: 'host_in' | 'domain_in'; value: string[] }
-  | { path: string; op: 'unique' | 'required' | 'absent' }
+  | { path: string; op: 'unique' }
+  | { path: string; op: 'required' | 'absent' }
   | { path: string; op: 'each'; constraints: Constraint[] }
   | { path: string; op: 'le_field' | 'ge_field' | 'eq_field'; value: string }
   | { op: 'time_window'; days: Weekday[]; from: string; to: string; timezone: string }
@@ -36,9 +37,10 @@ const Pointer = z
   .string()
   .max(500)
   .regex(/^(?:\/(?:[^~/]|~[01])*)*$/, 'must be a JSON Pointer such as /amount')
-const path = Pointer.describe(
-  'JSON Pointer into the input; inside `each`, into the item ("" is the item itself)',
-)
+const path = Pointer.meta({
+  description: 'JSON Pointer into the input; inside `each`, into the item ("" is the item itself)',
+  examples: ['/amount'],
+})
 
 const Names = z.array(z.string().min(1).max(253)).min(1).max(1000)
 const TimeOfDay = z.string().regex(/^(?:[01]\d|2[0-3]):[0-5]\d$/, 'must be a time of day such as 09:00')
@@ -49,25 +51,70 @@ const EndOfDay = z
 const inside = z.lazy(() => z.array(Constraint).min(1).max(50))
 
 const operators = [
-  z.strictObject({ path, op: z.literal('eq'), value: Scalar }),
-  z.strictObject({ path, op: z.enum(['in', 'not_in']), value: Scalars }),
-  z.strictObject({ path, op: z.enum(['min', 'max']), value: z.union([z.number(), z.string().max(64)]) }),
-  z.strictObject({ path, op: z.literal('multiple_of'), value: z.number().positive() }),
-  z.strictObject({ path, op: z.enum(['pattern', 'prefix', 'suffix']), value: z.string().min(1).max(1000) }),
-  z.strictObject({ path, op: z.enum(['max_length', 'max_items']), value: z.int().min(0) }),
-  z.strictObject({ path, op: z.enum(['host_in', 'domain_in']), value: Names }),
-  z.strictObject({ path, op: z.enum(['unique', 'required', 'absent']) }),
-  z.strictObject({ path, op: z.literal('each'), constraints: inside }),
-  z.strictObject({ path, op: z.enum(['le_field', 'ge_field', 'eq_field']), value: Pointer }),
   z.strictObject({
-    op: z.literal('time_window'),
-    days: z.array(Weekday).min(1).max(7),
-    from: TimeOfDay,
-    to: EndOfDay,
-    timezone: z.string().min(1).max(64),
+    path,
+    op: z.literal('eq').describe('Is this value'),
+    value: Scalar.describe('The value'),
   }),
-  z.strictObject({ op: z.literal('any_of'), constraints: inside }),
-  z.strictObject({ op: z.literal('not'), constraint: z.lazy(() => Constraint) }),
+  z.strictObject({
+    path,
+    op: z.enum(['in', 'not_in']).describe('Is one, or none, of these values'),
+    value: Scalars.describe('The values'),
+  }),
+  z.strictObject({
+    path,
+    op: z.enum(['min', 'max']).describe('Is not less, or not more, than this'),
+    value: z
+      .union([z.number(), z.string().max(64)])
+      .meta({ description: 'A number, or a date', examples: [5000] }),
+  }),
+  z.strictObject({
+    path,
+    op: z.literal('multiple_of').describe('Is a multiple of this'),
+    value: z.number().positive().describe('The divisor'),
+  }),
+  z.strictObject({
+    path,
+    op: z.enum(['pattern', 'prefix', 'suffix']).describe('Is text that matches, begins or ends with this'),
+    value: z.string().min(1).max(1000).describe('The expression or text'),
+  }),
+  z.strictObject({
+    path,
+    op: z.enum(['max_length', 'max_items']).describe('Is no longer than this'),
+    value: z.int().min(0).describe('Characters or items'),
+  }),
+  z.strictObject({
+    path,
+    op: z.enum(['host_in', 'domain_in']).describe('Is a URL or address at one of these'),
+    value: Names.describe('Host names'),
+  }),
+  z.strictObject({ path, op: z.literal('unique').describe('Has no item twice') }),
+  z.strictObject({ path, op: z.enum(['required', 'absent']).describe('Is there, or is not there') }),
+  z.strictObject({
+    path,
+    op: z.literal('each').describe('Every item satisfies these'),
+    constraints: inside.describe('Paths begin at the item'),
+  }),
+  z.strictObject({
+    path,
+    op: z.enum(['le_field', 'ge_field', 'eq_field']).describe('Compares with another input'),
+    value: Pointer.describe('JSON Pointer to the other input'),
+  }),
+  z.strictObject({
+    op: z.literal('time_window').describe('The call is made at such a time'),
+    days: z.array(Weekday).min(1).max(7).describe('The days on which the window begins'),
+    from: TimeOfDay.describe('The first minute'),
+    to: EndOfDay.describe('The minute after the last'),
+    timezone: z.string().min(1).max(64).describe('IANA name of the time zone'),
+  }),
+  z.strictObject({
+    op: z.literal('any_of').describe('At least one of these holds'),
+    constraints: inside.describe('The alternatives'),
+  }),
+  z.strictObject({
+    op: z.literal('not').describe('This does not hold'),
+    constraint: z.lazy(() => Constraint).describe('What must not hold'),
+  }),
 ] as const
 
 /**
@@ -89,6 +136,7 @@ export const Constraint: z.ZodType<Constraint, Constraint> = z
       '`*.example.com` stands for the subdomains of example.com. ' +
       '`time_window` runs from the minute `from` up to, not including, the minute `to`; when `to` is not ' +
       'after `from` it ends on the day after the named one.',
+    examples: [{ path: '/amount', op: 'max', value: 5000 }],
   })
 
 const depthOf = (constraint: Constraint): number => {

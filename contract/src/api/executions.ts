@@ -20,9 +20,14 @@ export const ExecutionSource = z.enum(['proxy', 'test'])
 
 export const Decision = z
   .object({
-    allowed: z.boolean(),
-    policy_revision: z.string().describe('Which versions of the action and token decided'),
-    matched: z.array(z.string()).describe('The constraints that were looked at, as `level: op path`'),
+    allowed: z.boolean().describe('Whether the call may be sent'),
+    policy_revision: z
+      .string()
+      .meta({ description: 'Which versions of the action and token decided', examples: ['3/1'] }),
+    matched: z.array(z.string()).meta({
+      description: 'The constraints that were looked at, as `level: op path`',
+      examples: [['action: max /amount']],
+    }),
     rule: z.string().nullable().describe('The constraint that refused'),
     path: z.string().nullable().describe('JSON Pointer to the refused value'),
     accepted: z.unknown().describe('What the constraint would accept'),
@@ -34,20 +39,29 @@ const { metadata: _none, ...shared } = common('execution')
 
 export const Execution = z
   .object({
-    id: ExecutionId,
+    id: ExecutionId.describe('Its id'),
     ...shared,
-    kind: z.enum(['action']),
-    status: ExecutionStatus,
+    kind: z.enum(['action']).describe('What ran'),
+    status: ExecutionStatus.meta({ description: 'How far it came', examples: ['completed'] }),
     source: ExecutionSource.describe('What started it'),
-    action_id: z.string(),
+    action_id: z.string().describe('The action that ran'),
     version: z.int().describe('The version of the action that ran'),
-    token_id: z.string().nullable(),
-    input: z.unknown().describe('The input with sensitive values redacted; null when payloads are not kept'),
-    output: z.unknown().describe('The answer after scrubbing and redaction; null when payloads are not kept'),
+    token_id: z
+      .string()
+      .nullable()
+      .meta({ description: 'The token that called', examples: ['tok_06Wz1Xb4mJq0YcT7eKs2hU'] }),
+    input: z.unknown().meta({
+      description: 'The input with sensitive values redacted; null when payloads are not kept',
+      examples: [{ charge_id: 'ch_1', amount: 1200 }],
+    }),
+    output: z.unknown().meta({
+      description: 'The answer after scrubbing and redaction; null when payloads are not kept',
+      examples: [{ id: 're_1', status: 'succeeded' }],
+    }),
     error: z
       .object({
         code: z.string().describe('A code of the error registry'),
-        message: z.string(),
+        message: z.string().describe('What went wrong, for people'),
         rule: z.string().nullable().describe('With `policy_denied`: the constraint that refused'),
       })
       .nullable()
@@ -55,24 +69,36 @@ export const Execution = z
     upstream: z
       .object({
         status: z.int().nullable().describe('What the upstream answered; null when it did not'),
-        duration_ms: z.number(),
-        attempts: z.int(),
-        bytes: z.int(),
+        duration_ms: z.number().describe('How long the upstream took'),
+        attempts: z.int().describe('How often it was tried'),
+        bytes: z.int().describe('How long its answer was'),
       })
       .nullable()
-      .describe('The call to the upstream; null when none was made'),
-    decision: Decision.nullable(),
-    started_at: Timestamp.nullable(),
-    completed_at: Timestamp.nullable(),
-    duration_ms: z.number().nullable(),
+      .meta({
+        description: 'The call to the upstream; null when none was made',
+        examples: [{ status: 200, duration_ms: 182, attempts: 1, bytes: 412 }],
+      }),
+    decision: Decision.nullable().describe('How the input was judged; null when it did not come to that'),
+    started_at: Timestamp.nullable().meta({
+      description: 'When the upstream was called; null when it was not',
+      examples: ['2026-01-15T10:30:00.004Z'],
+    }),
+    completed_at: Timestamp.nullable().meta({
+      description: 'When it ended; null while it runs',
+      examples: ['2026-01-15T10:30:00.191Z'],
+    }),
+    duration_ms: z
+      .number()
+      .nullable()
+      .meta({ description: 'From its creation to its end', examples: [191] }),
   })
   .meta({ id: 'Execution', description: 'One run, or refused run, of an action' })
 export type Execution = z.output<typeof Execution>
 
 const filters = {
-  status: ExecutionStatus.optional(),
-  token_id: id('tok').optional(),
-  source: ExecutionSource.optional(),
+  status: ExecutionStatus.optional().describe('Only executions in this state'),
+  token_id: id('tok').optional().describe('Only executions of this token'),
+  source: ExecutionSource.optional().describe('Only executions that this started'),
   error: z.string().max(64).optional().describe('Only executions with this error code'),
   ...createdFilters,
 }
@@ -91,7 +117,7 @@ export const executions = group('/api/v1/executions', {
     query: listQuery({
       of: Execution,
       sort: ['created_at'],
-      filters: { action_id: id('act').optional(), ...filters },
+      filters: { action_id: id('act').optional().describe('Only executions of this action'), ...filters },
     }),
     responses: { 200: ExecutionPage },
     metadata: { scope: 'executions:read', audit: null, raises: ['invalid_cursor'] },
@@ -99,7 +125,7 @@ export const executions = group('/api/v1/executions', {
   get: {
     method: 'GET',
     path: '/:id',
-    pathParams: z.object({ id: ExecutionId }),
+    pathParams: z.object({ id: ExecutionId.describe('Id of the execution') }),
     summary: 'Get an execution',
     description: 'What was asked, decided, sent and answered, without secrets.',
     query: executionQuery,

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { group } from '../route.ts'
 
 export const Health = z
-  .object({ status: z.enum(['ok']) })
+  .object({ status: z.enum(['ok']).describe('Always `ok`; anything else is an error') })
   .meta({ id: 'Health', description: 'It answers', examples: [{ status: 'ok' }] })
 
 const open = { scope: null, audit: null, auth: 'none', limit: 'none', transaction: false } as const

@@ -7,24 +7,30 @@ const FieldName = z
 
 export const InputField = z
   .strictObject({
-    name: FieldName,
-    type: z.enum(['string', 'number', 'integer', 'boolean', 'array', 'object']),
-    required: z.boolean().default(false),
-    in: z.enum(['path', 'query', 'header', 'body']).optional(),
-    sensitive: z.boolean().default(false),
-    description: z.string().max(1000).optional(),
+    name: FieldName.describe('Its name, as callers send it'),
+    type: z
+      .enum(['string', 'number', 'integer', 'boolean', 'array', 'object'])
+      .describe('The JSON type of its value'),
+    required: z.boolean().default(false).describe('Whether it may not be absent'),
+    in: z
+      .enum(['path', 'query', 'header', 'body'])
+      .optional()
+      .describe('Where the upstream takes it; absent when the templates say so'),
+    sensitive: z.boolean().default(false).describe('Whether its value is hidden in executions'),
+    description: z.string().max(1000).optional().describe('What it means, for people and agents'),
     enum: z
       .array(z.union([z.string().max(2000), z.number(), z.boolean(), z.null()]))
       .min(1)
       .max(1000)
-      .optional(),
-    format: z.string().max(64).optional(),
-    pattern: z.string().max(1000).optional(),
-    minimum: z.number().optional(),
-    maximum: z.number().optional(),
-    min_length: z.int().min(0).optional(),
-    max_length: z.int().min(0).optional(),
-    max_items: z.int().min(0).optional(),
+      .optional()
+      .describe('The only values it may have'),
+    format: z.string().max(64).optional().describe('A format of JSON Schema, such as `email`'),
+    pattern: z.string().max(1000).optional().describe('A linear-time (RE2) expression it must match'),
+    minimum: z.number().optional().describe('The least number it may be'),
+    maximum: z.number().optional().describe('The greatest number it may be'),
+    min_length: z.int().min(0).optional().describe('How many characters it has at least'),
+    max_length: z.int().min(0).optional().describe('How many characters it has at most'),
+    max_items: z.int().min(0).optional().describe('How many items it has at most'),
   })
   .meta({
     id: 'InputField',

@@ -19,24 +19,27 @@ export const SecretStatus = z.enum(['active', 'expiring', 'expired'])
 
 export const Secret = z
   .object({
-    id: SecretId,
+    id: SecretId.describe('Its id'),
     ...common('secret'),
-    name: z.string(),
-    type: SecretType,
+    name: z.string().meta({ description: 'What it is for', examples: ['Payments API key'] }),
+    type: SecretType.meta({ description: 'What kind of value it is', examples: ['bearer'] }),
     status: SecretStatus.describe('`expiring` in the last 14 days'),
     version: z.int().describe('Counts the values it has had'),
-    fingerprint: z
-      .string()
-      .describe('Tells values apart without telling them; differs between installations'),
-    expires_at: Timestamp.nullable(),
+    fingerprint: z.string().meta({
+      description: 'Tells values apart without telling them; differs between installations',
+      examples: ['9f2c41d0a7b3e856'],
+    }),
+    expires_at: Timestamp.nullable().describe('When the upstream stops taking it, if that is known'),
     last_rotated_at: Timestamp.describe('When the present value was set'),
-    used_by: z.array(z.string()).describe('Ids of the actions that use it'),
+    used_by: z
+      .array(z.string())
+      .meta({ description: 'Ids of the actions that use it', examples: [['act_06Wz1Xb4mJq0YcT7eKs2hU']] }),
   })
   .meta({ id: 'Secret', description: 'An encrypted value that can be written and used, and never read' })
 export type Secret = z.output<typeof Secret>
 
 const writable = {
-  name: text(255),
+  name: text(255).describe('What it is for'),
   value: text(16_384).describe('The value. Never returned by anything.'),
   expires_at: TimestampInput.nullable().describe('When the upstream stops taking it, if you know'),
   metadata: Metadata,
@@ -58,7 +61,7 @@ export const UpdateSecret = z
   .meta({ id: 'UpdateSecret', examples: [{ value: 'pk_live_new…' }] })
 export type UpdateSecret = z.output<typeof UpdateSecret>
 
-const one = { pathParams: z.object({ id: SecretId }) }
+const one = { pathParams: z.object({ id: SecretId.describe('Id of the secret') }) }
 
 export const secrets = group('/api/v1/secrets', {
   list: {
@@ -70,7 +73,7 @@ export const secrets = group('/api/v1/secrets', {
       of: Secret,
       sort: ['created_at', 'updated_at', 'name'],
       filters: {
-        type: SecretType.optional(),
+        type: SecretType.optional().describe('Only secrets of this kind'),
         ...createdFilters,
         ...updatedFilters,
         ...searchFilter,

@@ -37,29 +37,34 @@ export const GrantInput = z
     fixed_input: grant.fixed_input.default(null),
     max_uses: grant.max_uses.default(null),
   })
-  .meta({ id: 'GrantInput' })
+  .meta({ id: 'GrantInput', description: 'One action a token may run, and how narrowly' })
 
 export const Token = z
   .object({
-    id: TokenId,
+    id: TokenId.describe('Its id'),
     ...common('token'),
-    name: z.string(),
-    prefix: z.string().describe('The first characters of the token'),
-    last_four: z.string().describe('The last characters of the token'),
-    status: TokenStatus,
+    name: z.string().meta({ description: 'Who or what holds it', examples: ['support-bot'] }),
+    prefix: z.string().meta({ description: 'The first characters of the token', examples: ['sxt_3fK9'] }),
+    last_four: z.string().meta({ description: 'The last characters of the token', examples: ['q7Zd'] }),
+    status: TokenStatus.describe('Only an `active` token can call anything'),
     action_ids: z.array(z.string()).describe('The actions of its grants'),
-    grants: z.array(Grant),
-    not_before: Timestamp.nullable(),
-    expires_at: Timestamp.nullable(),
+    grants: z.array(Grant).describe('The actions it may run, and how narrowly'),
+    not_before: Timestamp.nullable().describe('When it starts working; null for at once'),
+    expires_at: Timestamp.nullable().describe('When it stops working; null for never'),
     max_uses: z.int().nullable().describe('How often it may run anything; null for no limit'),
-    uses: z.int().describe('Exact when there is a limit; else accurate to a few seconds'),
-    allowed_ips: z.array(z.string()).nullable(),
+    uses: z
+      .int()
+      .describe('How often it has run anything. Exact when there is a limit; else accurate to a few seconds'),
+    allowed_ips: z
+      .array(z.string())
+      .nullable()
+      .describe('Addresses or CIDR ranges it may be used from; null for any'),
     rate_limit_rpm: z
       .int()
       .nullable()
       .describe('Calls a minute with this token; null for no limit of its own'),
-    last_used_at: Timestamp.nullable(),
-    revoked_at: Timestamp.nullable(),
+    last_used_at: Timestamp.nullable().describe('When it was last used; null for never'),
+    revoked_at: Timestamp.nullable().describe('When it was revoked; null if it was not'),
     created_by: z.string().nullable().describe('The API key that created it'),
   })
   .meta({
@@ -69,7 +74,10 @@ export const Token = z
 export type Token = z.output<typeof Token>
 
 export const CreatedToken = Token.extend({
-  token: z.string().describe('The token. Shown now and never again: hand it to its holder.'),
+  token: z.string().meta({
+    description: 'The token. Shown now and never again: hand it to its holder.',
+    examples: ['sxt_…'],
+  }),
 }).meta({ id: 'CreatedToken', description: 'A new execution token with its text' })
 export type CreatedToken = z.output<typeof CreatedToken>
 
@@ -90,9 +98,15 @@ export const CreateToken = z
       .describe('The actions it may run, and how narrowly'),
     not_before: TimestampInput.nullable().default(null).describe('When it starts working; null for now'),
     expires_at: TimestampInput.nullable().default(null).describe('When it stops working; null for never'),
-    max_uses: grant.max_uses.default(null),
+    max_uses: grant.max_uses.default(null).describe('How often it may run anything; null for no limit'),
     allowed_ips: AllowedIps.default(null),
-    rate_limit_rpm: z.int().min(1).max(1_000_000).nullable().default(null),
+    rate_limit_rpm: z
+      .int()
+      .min(1)
+      .max(1_000_000)
+      .nullable()
+      .default(null)
+      .describe('Calls a minute with this token; null for no limit of its own'),
     metadata: Metadata.default({}),
   })
   .meta({
@@ -125,7 +139,7 @@ export const RotateToken = z
   })
   .meta({ id: 'RotateToken', examples: [{ grace_period_hours: 1 }] })
 
-const one = { pathParams: z.object({ id: TokenId }) }
+const one = { pathParams: z.object({ id: TokenId.describe('Id of the token') }) }
 
 export const tokens = group('/api/v1/tokens', {
   list: {
@@ -137,7 +151,7 @@ export const tokens = group('/api/v1/tokens', {
       of: Token,
       sort: ['created_at', 'name'],
       filters: {
-        status: TokenStatus.optional(),
+        status: TokenStatus.optional().describe('Only tokens in this state. Default: `active`.'),
         action_id: id('act').optional().describe('Only tokens that may run this action'),
         ...createdFilters,
         ...searchFilter,
@@ -181,9 +195,9 @@ export const tokens = group('/api/v1/tokens', {
     path: '/:id/rotate',
     summary: 'Rotate a token',
     description:
-      'A new token with the same grants, limits, uses and expiry; the old one is revoked, at once or after a grace period.',
+      'A new text for the same token: its id, grants, limits and uses stay. The old text stops working at once or after a grace period.',
     body: RotateToken,
-    responses: { 201: CreatedToken },
+    responses: { 200: CreatedToken },
     metadata: { scope: 'tokens:write', audit: 'token.rotated', raises: ['not_found', 'invalid_state'] },
   },
 })

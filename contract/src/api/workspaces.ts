@@ -42,23 +42,31 @@ function isLocale(tag: string): boolean {
   }
 }
 
-export const WorkspaceSettings = z.object(settings).meta({ id: 'WorkspaceSettings' })
-export type WorkspaceSettings = z.output<typeof WorkspaceSettings>
-
-export const defaultSettings: WorkspaceSettings = {
+const settingsExample = {
   timezone: 'UTC',
   locale: 'en',
   execution_retention_days: 30,
-  payload_capture: 'all',
+  payload_capture: 'all' as const,
   allowed_hosts: [],
 }
 
+export const WorkspaceSettings = z.object(settings).meta({
+  id: 'WorkspaceSettings',
+  description: 'What applies to all of a workspace',
+  examples: [settingsExample],
+})
+export type WorkspaceSettings = z.output<typeof WorkspaceSettings>
+
+export const defaultSettings: WorkspaceSettings = settingsExample
+
 export const Workspace = z
   .object({
-    id: WorkspaceId,
+    id: WorkspaceId.describe('Its id'),
     ...common('workspace'),
-    name: z.string(),
-    slug: z.string().describe('URL-friendly name, unique in the installation'),
+    name: z.string().meta({ description: 'What people call it', examples: ['Acme'] }),
+    slug: z
+      .string()
+      .meta({ description: 'URL-friendly name, unique in the installation', examples: ['acme'] }),
     tier: Tier,
     status: z
       .enum(['active', 'paused'])
@@ -70,7 +78,7 @@ export type Workspace = z.output<typeof Workspace>
 
 export const UpdateWorkspace = z
   .strictObject({
-    name: text(255),
+    name: text(255).describe('What people call it'),
     tier: Tier.describe('Another plan, if plans may be chosen in this installation'),
     settings: z.strictObject(settings).partial().describe('Merged into the present settings'),
     metadata: Metadata,
@@ -82,7 +90,7 @@ export const UpdateWorkspace = z
   })
 export type UpdateWorkspace = z.output<typeof UpdateWorkspace>
 
-const one = { pathParams: z.object({ id: WorkspaceId }) }
+const one = { pathParams: z.object({ id: WorkspaceId.describe('Id of the workspace') }) }
 
 export const workspaces = group('/api/v1/workspaces', {
   list: {

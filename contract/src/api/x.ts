@@ -6,44 +6,80 @@ import { Constraint } from './constraint.ts'
 import { Execution, ExecutionId } from './executions.ts'
 
 /** An action by id or slug; anything else is simply not found. */
-const callableParams = z.object({ action_id: z.string().min(1).max(64) })
+const callableParams = z.object({
+  action_id: z
+    .string()
+    .min(1)
+    .max(64)
+    .meta({ description: 'Id or slug of the action', examples: ['refund_a_charge'] }),
+})
 
 export const Callable = z
   .object({
-    object: z.literal('callable'),
-    id: z.string().describe('The id of the action'),
-    slug: z.string().describe('Its name, usable instead of the id'),
-    name: z.string(),
-    description: z.string(),
-    version: z.int(),
-    input_schema: JsonObject.describe('What to send, as JSON Schema 2020-12, without fixed inputs'),
-    output_schema: JsonObject.nullable(),
+    object: z.literal('callable').describe('The type of this object'),
+    id: z.string().meta({ description: 'The id of the action', examples: ['act_06Wz1Xb4mJq0YcT7eKs2hU'] }),
+    slug: z
+      .string()
+      .meta({ description: 'Its name, usable instead of the id', examples: ['refund_a_charge'] }),
+    name: z.string().meta({ description: 'What people call it', examples: ['Refund a charge'] }),
+    description: z.string().meta({
+      description: 'What it does',
+      examples: ['Refunds a charge, in full or in part'],
+    }),
+    version: z.int().describe('The version that a call would run'),
+    input_schema: JsonObject.meta({
+      description: 'What to send, as JSON Schema 2020-12, without fixed inputs',
+      examples: [
+        {
+          type: 'object',
+          properties: { charge_id: { type: 'string' }, amount: { type: 'integer' } },
+          required: ['charge_id', 'amount'],
+          additionalProperties: false,
+        },
+      ],
+    }),
+    output_schema: JsonObject.nullable().describe('What comes back; null when that was not said'),
     constraints: z.array(Constraint).describe('Rules beyond the schema, of the action and of this token'),
     annotations: Annotations,
-    examples: z.array(z.unknown()).describe('Inputs that fit, when the operator gave some'),
-    limits: z.object({
-      rate_limit_rpm: z.int().nullable(),
-      rate_limit_rph: z.int().nullable(),
-      uses_left: z.int().nullable().describe('null for no limit'),
+    examples: z.array(z.unknown()).meta({
+      description: 'Inputs that fit, when the operator gave some',
+      examples: [[{ charge_id: 'ch_1', amount: 1200 }]],
     }),
+    limits: z
+      .object({
+        rate_limit_rpm: z.int().nullable().describe('Calls a minute; null for no limit'),
+        rate_limit_rph: z.int().nullable().describe('Calls an hour; null for no limit'),
+        uses_left: z.int().nullable().describe('How often it may still run; null for no limit'),
+      })
+      .meta({
+        description: 'How much it may be used',
+        examples: [{ rate_limit_rpm: 60, rate_limit_rph: null, uses_left: 49 }],
+      }),
   })
   .meta({ id: 'Callable', description: 'An action as the holder of a token sees it' })
 export type Callable = z.output<typeof Callable>
 
 export const Manifest = z
   .object({
-    object: z.literal('manifest'),
-    token: z.object({
-      id: z.string(),
-      name: z.string(),
-      expires_at: Timestamp.nullable(),
-      uses_left: z.int().nullable().describe('null for no limit'),
-      rate_limit_rpm: z.int().nullable(),
-    }),
-    callables: z.array(Callable),
+    object: z.literal('manifest').describe('The type of this object'),
+    token: z
+      .object({
+        id: z.string().meta({ description: 'Its id', examples: ['tok_06Wz1Xb4mJq0YcT7eKs2hU'] }),
+        name: z.string().meta({ description: 'Who or what holds it', examples: ['support-bot'] }),
+        expires_at: Timestamp.nullable().describe('When it stops working; null for never'),
+        uses_left: z.int().nullable().describe('How often it may still run anything; null for no limit'),
+        rate_limit_rpm: z.int().nullable().describe('Calls a minute; null for no limit of its own'),
+      })
+      .describe('The token that asks'),
+    callables: z.array(Callable).describe('The actions it may run'),
   })
   .meta({ id: 'Manifest', description: 'Everything a token may run; what is not listed cannot be called' })
 export type Manifest = z.output<typeof Manifest>
+
+const Input = JsonObject.meta({
+  description: 'The input, as the schema of the action says',
+  examples: [{ charge_id: 'ch_1', amount: 1200 }],
+})
 
 const token = { scope: null, audit: null, auth: 'token', limit: 'execute' } as const
 
@@ -59,7 +95,7 @@ export const x = group('/x', {
   getExecution: {
     method: 'GET',
     path: '/executions/:id',
-    pathParams: z.object({ id: ExecutionId }),
+    pathParams: z.object({ id: ExecutionId.describe('Id of the execution') }),
     summary: 'Get an execution of this token',
     description: 'Executions of other tokens are `not_found`.',
     responses: { 200: Execution },
@@ -81,7 +117,7 @@ export const x = group('/x', {
     summary: 'See what a call would do',
     description:
       'Judges the input and shows the masked request. Sends nothing, uses nothing up, records nothing.',
-    body: JsonObject,
+    body: Input,
     responses: { 200: DryRun },
     metadata: { ...token, raises: ['not_found', 'paused', 'sunset', 'token_exhausted'] },
   },
@@ -93,11 +129,13 @@ export const x = group('/x', {
     description:
       'The body is the input. The answer is the upstream answer with its own status, scrubbed and capped; ' +
       '`X-Upstream-Status` and `X-Execution-ID` come with it. A refusal of ours carries `X-NarrowAPI-Error`.',
-    body: JsonObject,
+    body: Input,
     responses: {
-      200: z
-        .unknown()
-        .meta({ id: 'UpstreamAnswer', description: 'What the upstream answered, after the response policy' }),
+      200: z.unknown().meta({
+        id: 'UpstreamAnswer',
+        description: 'What the upstream answered, after the response policy',
+        examples: [{ id: 're_1', status: 'succeeded' }],
+      }),
     },
     metadata: {
       ...token,

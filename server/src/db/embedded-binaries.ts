@@ -19,10 +19,14 @@ export const prepareBinaries = async (account: Account | undefined, dataDir: str
   if (await isUsable(installed, account)) return programsIn(installed)
 
   const copy = join(copiesFolder(account, dataDir), `${name}-${await versionOf(installed)}`)
-  if (!(await isUsable(copy, account))) await replaceCopy(installed, copy)
+  if (await isUsable(copy, account)) return programsIn(copy)
+  await replaceCopy(installed, copy).catch((cause: Error) => {
+    throw unsupported(`its binaries cannot be run in place, nor copied: ${cause.message}`, cause)
+  })
   const problem = await whyUnusable(copy, account)
-  if (problem) throw unsupported(problem)
-  return programsIn(copy)
+  if (problem === undefined) return programsIn(copy)
+  await rm(copy, { recursive: true, force: true })
+  throw unsupported(problem)
 }
 
 const name = `${process.platform}-${process.arch}`
@@ -56,14 +60,18 @@ const versionOf = async (folder: string): Promise<string> => {
 /** Running the programs is the only sure test: links, permissions of every folder above, noexec, libc. */
 const whyUnusable = async (folder: string, account: Account | undefined): Promise<string | undefined> => {
   const { initdb, postgres } = programsIn(folder)
-  for (const program of [initdb, postgres]) {
-    const { code, output } = await run(program, ['--version'], { account }).catch((error: Error) => ({
-      code: null,
-      output: error.message,
-    }))
-    if (code !== 0) return output.trim()
+  try {
+    for (const program of [initdb, postgres]) {
+      const { code, output } = await run(program, ['--version'], { account })
+      if (code !== 0) return output.trim() || `exit code ${code}`
+    }
+    return undefined
+  } catch (error) {
+    if (account && error instanceof Error && 'code' in error && error.code === 'EPERM') {
+      return `root may not run a program as user ${account.uid} here; start the server as an ordinary user`
+    }
+    return String(error)
   }
-  return undefined
 }
 
 const isUsable = async (folder: string, account: Account | undefined): Promise<boolean> =>
@@ -97,20 +105,21 @@ const replaceCopy = async (installed: string, copy: string): Promise<void> => {
       verbatimSymlinks: true,
       filter: (path) => !isForDevelopment.test(path),
     })
-    await makeLinks(unfinished)
-    // Whatever umask was at work when the package was installed and now, the account has to read these.
+    // Whatever umask was at work when the package was installed and now: we have to write here, the account to read.
     const entries = await readdir(unfinished, { recursive: true, withFileTypes: true })
     const real = entries.filter((entry) => !entry.isSymbolicLink())
     for (const path of [unfinished, ...real.map((entry) => join(entry.parentPath, entry.name))]) {
       await chmod(path, 0o755)
     }
+    await makeLinks(unfinished)
     await rm(copy, { recursive: true, force: true })
     // If another server was quicker, its copy is as good as ours.
     await rename(unfinished, copy).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOTEMPTY') unlessExists(error)
     })
   } finally {
-    await rm(unfinished, { recursive: true, force: true })
+    // Gone already if all went well. If not, that is the error to tell.
+    await rm(unfinished, { recursive: true, force: true }).catch(() => {})
   }
 }
 

@@ -68,7 +68,7 @@ const createCluster = async (cluster: Cluster, dataDir: string, initdb: string):
       '--no-instructions',
     ]
     const { code, output } = await run(initdb, args, { account: cluster.account, cwd: unfinished })
-    if (code !== 0) throw new Error(complaintIn(output))
+    if (code !== 0) throw new Error(complaintIn(output, dataDir))
     await rename(unfinished, cluster.folder)
     await syncFolder(dataDir)
   } catch (cause) {
@@ -98,8 +98,10 @@ export const removeUnfinished = async (dataDir: string): Promise<void> => {
  */
 export const dataArgument = ({ folder, account }: Cluster): string[] => [
   '-D',
-  account && process.platform === 'linux' ? '/proc/self/cwd' : folder,
+  account && process.platform === 'linux' ? workingDirectory : folder,
 ]
+
+const workingDirectory = '/proc/self/cwd'
 
 /** An argument that changes nothing; it lets us, and people who use ps, see which folder a process serves. */
 export const folderMark = (folder: string): string => `narrowapi.folder=${folder}`
@@ -148,10 +150,10 @@ export const disownLockFile = async (folder: string): Promise<void> => {
 }
 
 /** What went wrong, from the output of one of PostgreSQL's programs: its errors, or else its last words. */
-export const complaintIn = (output: string): string => {
+export const complaintIn = (output: string, folder: string): string => {
   const lines = output.split('\n').filter((line) => line.trim() !== '')
   const errors = lines.flatMap((line) => /(?:error|fatal|panic):\s+(.*)/i.exec(line)?.[1] ?? [])
-  return (errors.length > 0 ? errors : lines).slice(-3).join('; ')
+  return (errors.length > 0 ? errors : lines).slice(-3).join('; ').replaceAll(workingDirectory, folder)
 }
 
 const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))

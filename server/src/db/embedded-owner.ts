@@ -9,7 +9,9 @@ export type EmbeddedConnection = {
   username: string
 }
 
-export type Claim = { outcome: 'owned'; release(): Promise<void> } | { outcome: 'taken' | 'unreachable' }
+export type Claim =
+  | { outcome: 'owned'; expectEnd(): void; release(): Promise<void> }
+  | { outcome: 'taken' | 'unreachable' }
 
 /**
  * Says that this process is the one server of the embedded database, by an advisory lock that a
@@ -29,7 +31,7 @@ export const claimDatabase = async (connection: EmbeddedConnection, onLost: () =
     fetch_types: false,
     onnotice: () => {},
     // The session of an owner that was just killed may need a moment to notice.
-    connection: { application_name: 'narrowapi owner', lock_timeout: 1500 },
+    connection: { application_name: 'narrowapi owner', lock_timeout: 1000 },
     onclose: () => {
       if (isHeld) reclaim()
     },
@@ -42,15 +44,18 @@ export const claimDatabase = async (connection: EmbeddedConnection, onLost: () =
       if (isHeld && codeOf(error) === lockNotAvailable) onLost()
     })
   }
-  const release = () => {
+  const expectEnd = () => {
     isHeld = false
+  }
+  const release = () => {
+    expectEnd()
     return sql.end({ timeout: 0 })
   }
 
   try {
     await lock()
     isHeld = true
-    return { outcome: 'owned', release }
+    return { outcome: 'owned', expectEnd, release }
   } catch (error) {
     await release()
     if (codeOf(error) === lockNotAvailable) return { outcome: 'taken' }

@@ -96,10 +96,16 @@ const startAndClaim = async ({ cluster, postgres, connection, logFile, log }: St
   const { folder } = cluster
   let isEnding = false
   let started: Postmaster | undefined
+  const abandon = async () => {
+    if (started && !started.hasEnded()) await stopPostmaster(folder)
+  }
   const onLost = () => log.warn({ folder }, 'another server has taken the embedded database over')
 
   for (const deadline = Date.now() + startTimeoutMs; Date.now() < deadline; await delay(15)) {
-    const claim = await claimDatabase(connection, onLost)
+    const claim = await claimDatabase(connection, onLost).catch(async (cause: Error) => {
+      await abandon()
+      throw failed(folder, cause.message, logFile)
+    })
     if (claim.outcome === 'owned') {
       started?.child.once('exit', (code, signal) => {
         if (!isEnding)
@@ -107,6 +113,7 @@ const startAndClaim = async ({ cluster, postgres, connection, logFile, log }: St
       })
       const expectEnd = () => {
         isEnding = true
+        claim.expectEnd()
       }
       return { release: claim.release, expectEnd }
     }
@@ -121,7 +128,7 @@ const startAndClaim = async ({ cluster, postgres, connection, logFile, log }: St
     await disownLockFile(folder)
     started = await spawnPostmaster(cluster, postgres, logFile)
   }
-  if (started && !started.hasEnded()) await stopPostmaster(folder)
+  await abandon()
   throw failed(folder, `no answer after ${startTimeoutMs / 1000} seconds`, logFile)
 }
 
@@ -150,7 +157,7 @@ const spawnPostmaster = async (cluster: Cluster, postgres: string, logFile: stri
   try {
     const { size } = await log.stat()
     return await spawnWithLog(cluster, postgres, log, async () =>
-      complaintIn((await readFile(logFile)).subarray(size).toString('utf8')),
+      complaintIn((await readFile(logFile)).subarray(size).toString('utf8'), cluster.folder),
     )
   } finally {
     await log.close()
@@ -201,6 +208,7 @@ const settings = (folder: string): string[] => {
     'shared_buffers=16MB',
     'wal_level=minimal',
     'max_wal_senders=0',
+    'max_logical_replication_workers=0',
     'min_wal_size=32MB',
     'max_wal_size=512MB',
     'io_method=sync',

@@ -70,9 +70,9 @@ export const isInRange = (address: string, [network, bits]: AddressRange): boole
   return parsed !== null && parsed.kind() === network.kind() && parsed.match(network, bits)
 }
 
-/** One spelling per address, to compare by; null for what is no address. */
+/** One spelling per address, to compare by, with mapped addresses as IPv4; null for what is no address. */
 export const normalAddress = (address: string): string | null =>
-  parseAddress(address)?.toNormalizedString() ?? null
+  parseAddress(address) === null ? null : ipaddr.process(address).toNormalizedString()
 
 /**
  * `isIP` comes first because it takes the strict forms only, where the library also reads octal, hexadecimal

@@ -37,7 +37,7 @@ const parseEntry = (entry: string): EgressAllow[number] => {
   const range = parseRange(entry)
   if (range !== null) return { kind: 'range', range, port: null }
 
-  const [, host = '', digits] = /^(\[[^\]]*\]|[^:[\]]+)(?::(\d{1,5}))?$/.exec(entry) ?? []
+  const [, host = '', digits] = /^(\[[^\]]*\]|[^:[\]/\\?#@%]+)(?::(\d{1,5}))?$/.exec(entry) ?? []
   const port = digits === undefined ? null : Number(digits)
   const name = host.toLowerCase().replace(/\.$/, '')
   const literal = name.replace(/^\[|\]$/g, '')
@@ -53,6 +53,6 @@ const parseEntry = (entry: string): EgressAllow[number] => {
 
 const malformed = (entry: string) =>
   new Error(
-    `NARROWAPI_EGRESS_ALLOW: "${entry}" is not a host, host:port or address range such as 10.0.0.0/8; ` +
+    `"${entry}" is not a host, host:port or address range such as 10.0.0.0/8; ` +
       'write names without a scheme, path or wildcard',
   )

@@ -1,4 +1,3 @@
-import { isIP, isIPv4 } from 'node:net'
 import { isDate, isDateTime } from './schema-instant.ts'
 
 /**
@@ -11,8 +10,8 @@ export const formats: Readonly<Record<string, Format>> = {
   duration: { says: 'must be an ISO 8601 duration such as P1DT2H', test: (text) => isDuration(text) },
   email: { says: 'must be an e-mail address', test: (text) => isEmail(text) },
   hostname: { says: 'must be a host name', test: (text) => isHostname(text) },
-  ipv4: { says: 'must be an IPv4 address', test: isIPv4 },
-  ipv6: { says: 'must be an IPv6 address', test: (text) => isIP(text) === 6 && !text.includes('%') },
+  ipv4: { says: 'must be an IPv4 address', test: (text) => ipv4.test(text) },
+  ipv6: { says: 'must be an IPv6 address', test: (text) => isIpv6(text) },
   uri: { says: 'must be an absolute URI', test: (text) => isUri(text) },
   uuid: { says: 'must be a UUID', test: (text) => uuid.test(text) },
   'json-pointer': { says: 'must be a JSON Pointer', test: (text) => isJsonPointer(text) },
@@ -32,6 +31,7 @@ export type Format = { readonly says: string } & (
 )
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+const ipv4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/
 const base64 = /^[A-Za-z0-9+/]*={0,2}$/
 const label = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/i
 const uriCharacters = /^[a-z][a-z0-9+.-]*:[\w.~:/?#[\]@!$&'()*+,;=%-]*$/i
@@ -40,6 +40,8 @@ const duration = /^P(?=.)(?:\d+W|(?:\d+Y)?(?:\d+M)?(?:\d+D)?(?:T(?=\d)(?:\d+H)?(
 const isDuration = (text: string) => text.length <= 64 && duration.test(text)
 
 const isJsonPointer = (text: string) => (text === '' || text.startsWith('/')) && !/~(?![01])/.test(text)
+
+const isIpv6 = (text: string) => /^[\da-f:.]{2,45}$/i.test(text) && URL.canParse(`http://[${text}]/`)
 
 const isHostname = (text: string) =>
   text.length <= 253 && text.split('.').every((part) => part.length <= 63 && label.test(part))

@@ -5,7 +5,8 @@
 export type InstantKind = 'date' | 'date-time'
 
 const date = /^(\d{4})-(\d{2})-(\d{2})$/
-const dateTime = /^(\d{4}-\d{2}-\d{2})[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/
+const dateTime =
+  /^(\d{4}-\d{2}-\d{2})[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/
 
 export const instantKind = (text: string): InstantKind | null => {
   if (isDate(text)) return 'date'

@@ -72,7 +72,8 @@ export const mapSubschemas = (
 
 export const isObject = (value: unknown): value is JsonSchema => value !== null && typeof value === 'object'
 
-export const isSchemaObject = (value: unknown): value is JsonSchema => isObject(value) && !Array.isArray(value)
+export const isSchemaObject = (value: unknown): value is JsonSchema =>
+  isObject(value) && !Array.isArray(value)
 
 export const pointer = (keys: readonly string[]): string =>
   keys.map((key) => `/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')

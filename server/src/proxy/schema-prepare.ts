@@ -1,4 +1,13 @@
-import { holders, isSchemaObject, type JsonSchema, mapSubschemas, referable, referenceName } from './schema-keywords.ts'
+import {
+  holders,
+  isObject,
+  isSchemaObject,
+  type JsonSchema,
+  mapSubschemas,
+  referable,
+  referenceName,
+  subschemas,
+} from './schema-keywords.ts'
 
 /**
  * The form of a checked schema that is handed to ajv.
@@ -7,52 +16,75 @@ import { holders, isSchemaObject, type JsonSchema, mapSubschemas, referable, ref
  *   shadow or reach another one.
  * - Every reference is `#/$defs/<number>`, so ajv's own reading of URIs decides nothing.
  * - `weight: [own, every]` stands where work can repeat: `own` is spent each time a referenced schema is
- *   entered, `every` for each item or property of the value. See `Budget`.
+ *   entered, `every` for each item or property of the value (see `schema-budget.ts`). A flat schema has none
+ *   and pays nothing.
+ *
+ * `size` counts the parts of the whole and, with the number of `definitions`, bounds the time to compile it.
  */
-export const prepareSchema = (root: JsonSchema): { schema: JsonSchema; weight: number } => {
+export const prepareSchema = (root: JsonSchema): Prepared => {
   const references = referable(root)
-  const numbers = new Map<unknown, number>()
-  const waiting: unknown[] = []
+  const targets: unknown[] = []
 
-  const numberOf = (target: unknown): number => {
-    const known = numbers.get(target)
-    if (known !== undefined) return known
-    numbers.set(target, numbers.size)
-    waiting.push(target)
-    return numbers.size - 1
+  const numberOf = (ref: string): number => {
+    const target = references.get(referenceName(ref))
+    const known = targets.indexOf(target)
+    return known >= 0 ? known : targets.push(target) - 1
   }
 
-  const prepare = (schema: unknown, isReferenced: boolean): unknown => {
+  const prepare = (schema: unknown, isReferenced = false): unknown => {
     if (!isSchemaObject(schema)) return schema
-    const kept = Object.fromEntries(Object.entries(schema).filter(([keyword]) => validates(keyword)))
-    if (typeof kept.$ref === 'string') {
-      kept.$ref = `#/$defs/${numberOf(references.get(referenceName(kept.$ref)))}`
-    }
-    const inner = mapSubschemas(kept, (held) => prepare(held, false))
+    const kept = Object.entries(schema).filter(([keyword]) => !isAnnotation(keyword))
+    const inner = mapSubschemas(Object.fromEntries(kept), (held) => prepare(held))
+    const ref = typeof inner.$ref === 'string' ? { $ref: `#/$defs/${numberOf(inner.$ref)}` } : {}
+    const own = isReferenced ? callWeight * weightOf(inner) : 0
     const every = weightOfEvery(inner)
-    const own = isReferenced ? weightOf(inner) : 0
-    return own + every === 0 ? inner : { ...inner, weight: [own, every] }
+    return { ...inner, ...ref, ...(own + every > 0 && { weight: [own, every] }) }
   }
 
-  const main = prepare(root, false)
+  const main = prepare(root)
   const definitions: Record<string, unknown> = {}
-  let weight = weightOf(main) + 0
-  for (let next = 0; next < waiting.length; next++) {
-    const target = waiting[next]
-    // ajv does not resolve references to booleans.
-    const asObject = target === true ? {} : target === false ? { not: {} } : target
-    definitions[next] = prepare(asObject, true)
-    weight += nodes(definitions[next])
+  // Preparing one target may find further ones, which then stand at the end of the list.
+  for (let next = 0; next < targets.length; next++) {
+    definitions[next] = prepare(asObject(targets[next]), true)
   }
-  weight += nodes(main)
-  return { schema: { ...(isSchemaObject(main) ? main : {}), $defs: definitions }, weight }
+  const schema = { ...(isObject(main) ? main : {}), $defs: definitions }
+  return { schema, size: countParts(schema), definitions: targets.length }
 }
 
-const annotations = new Set([
-  '$schema $id $anchor $comment $defs definitions title description default examples deprecated readOnly',
-  'writeOnly contentEncoding contentMediaType contentSchema',
-].join(' ').split(' '))
+export type Prepared = { schema: JsonSchema; size: number; definitions: number }
 
-export const isAnnotation = (keyword: string) => annotations.has(keyword) || keyword.startsWith('x-')
+const annotations = new Set(
+  `$schema $id $anchor $comment $defs definitions title description default examples deprecated readOnly
+  writeOnly contentEncoding contentMediaType contentSchema`.split(/\s+/),
+)
 
-const validates = (keyword: string) => !isAnnotation(keyword)
+/** Keywords that say something about a value and never refuse one. */
+export const isAnnotation = (keyword: string): boolean => annotations.has(keyword) || keyword.startsWith('x-')
+
+// ajv does not resolve references to booleans.
+const asObject = (schema: unknown): unknown =>
+  typeof schema === 'boolean' ? (schema ? {} : { not: {} }) : schema
+
+// Entering a referenced schema is a function call that passes its errors on, far dearer than a part in line.
+const callWeight = 15
+
+const weightOf = (schema: unknown): number => countParts(schema, 'every')
+
+const weightOfEvery = (schema: JsonSchema): number =>
+  subschemas(schema)
+    .filter((inner) => inner.place === 'every')
+    .reduce((sum, inner) => sum + weightOf(inner.schema), countsMembers(schema) ? 1 : 0)
+
+const countsMembers = (schema: JsonSchema) =>
+  Object.hasOwn(schema, 'minProperties') || Object.hasOwn(schema, 'maxProperties')
+
+const countParts = (value: unknown, except?: 'every'): number => {
+  if (!isObject(value)) return 1
+  let parts = 1
+  for (const [key, part] of Object.entries(value)) {
+    if (except !== undefined && Object.hasOwn(holders, key) && holders[key]?.place === except) continue
+    // However many values an enum has, they are looked up at once.
+    parts += key === 'enum' ? 1 : countParts(part, except)
+  }
+  return parts
+}

@@ -117,11 +117,11 @@ const readKeyFile = async (file: string): Promise<string | null> => {
   if (handle === null) return null
   try {
     // The open handle is asked, not the path, so the file that was checked is the file that is read.
-    const { mode, size } = await handle.stat()
-    if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
+    const stats = await handle.stat()
+    if (process.platform !== 'win32' && (stats.mode & 0o077) !== 0) {
       throw new Error(`The master key file ${file} is open to other users: run \`chmod 600 ${file}\``)
     }
-    if (size > maxKeyFileBytes) throw new Error(`The master key file ${file} is too large to be one`)
+    if (!stats.isFile() || stats.size > maxKeyFileBytes) throw new Error(`${file} is not a master key file`)
     return await handle.readFile('utf8')
   } finally {
     await handle.close()

@@ -1,0 +1,144 @@
+import { nameOf, type Schema } from './openapi.ts'
+import type { Io, Schemas } from './schemas.ts'
+
+/** JSON Schema as TypeScript text. */
+
+type Place = {
+  io: Io
+  indent: string
+  /** Whether unions stay closed though they are answered. */
+  isClosed?: boolean
+  /** The property that tells the variants of a union apart. */
+  tag?: string | undefined
+}
+
+export const printType = (schema: Schema, place: Place): string => {
+  const { $ref, enum: choices, anyOf, oneOf, type } = schema
+  const variants = anyOf ?? oneOf
+  if ($ref) return nameOf($ref)
+  if (schema.const !== undefined) return literal(schema.const)
+  if (choices) return printChoices(choices, place)
+  if (variants) {
+    const isTall = variants.length > 1 && variants.some(({ properties }) => properties)
+    const inner = { ...place, indent: `${place.indent}${isTall ? '    ' : ''}`, tag: tagOf(variants) }
+    return printUnion(
+      variants.map((part) => printType(part, inner)),
+      place,
+    )
+  }
+  if (Array.isArray(type)) {
+    return type.map((one) => printType({ ...schema, type: one }, place)).join(' | ')
+  }
+  switch (type) {
+    case 'array':
+      return printArray(schema, place)
+    case 'object':
+      return printObject(schema, place)
+    case 'integer':
+      return 'number'
+    case undefined:
+      return 'unknown'
+    default:
+      return type
+  }
+}
+
+/** Unions in answers are open: a newer server may answer values that this version does not know. */
+const printChoices = (choices: readonly unknown[], place: Place): string => {
+  const isOpen =
+    place.io === 'output' && !place.isClosed && choices.some((choice) => typeof choice === 'string')
+  return printUnion([...choices.map(literal), ...(isOpen ? ['(string & {})'] : [])], place)
+}
+
+/** On one line if it fits, else with a line for each. */
+const printUnion = (members: readonly string[], { indent }: Place): string => {
+  const unique = [...new Set(members)]
+  const line = unique.join(' | ')
+  if (line.length <= 80 || unique.length === 1) return line
+  return unique.map((member) => `\n${indent}  | ${member}`).join('')
+}
+
+/** The property whose values differ from variant to variant, if the variants have one. */
+const tagOf = (variants: readonly Schema[]): string | undefined =>
+  Object.keys(variants[0]?.properties ?? {}).find((name) =>
+    variants.every(({ properties }) => properties?.[name]?.const ?? properties?.[name]?.enum),
+  )
+
+const printArray = ({ items = {} }: Schema, place: Place): string => {
+  const item = printType(items, place)
+  const isPlain = /^[\w.]+$/.test(item)
+  return `${place.io === 'input' ? 'readonly ' : ''}${isPlain ? item : `(${item})`}[]`
+}
+
+const printObject = (schema: Schema, place: Place): string => {
+  const { properties, additionalProperties = true } = schema
+  if (properties) return `{\n${printProperties(schema, place)}${place.indent}}`
+  if (additionalProperties === false) return '{}'
+  const value = additionalProperties === true ? 'unknown' : printType(additionalProperties, place)
+  // `object` also takes values of interface types, which have no index signature.
+  return value === 'unknown' && place.io === 'input' ? 'object' : `{ [key: string]: ${value} }`
+}
+
+const printProperties = ({ properties = {}, required = [] }: Schema, place: Place): string => {
+  const indent = `${place.indent}  `
+  return Object.entries(properties)
+    .map(([name, schema]) => {
+      // The property that tells the variants of a union apart must stay closed, or it would not.
+      const isClosed = place.isClosed === true || name === place.tag
+      const type = printType(schema, { io: place.io, indent, isClosed })
+      const isOptional = !required.includes(name)
+      const absent = isOptional && place.io === 'input' && type !== 'unknown' ? ' | undefined' : ''
+      return `${printDoc(docOf(schema), indent)}${indent}${name}${isOptional ? '?' : ''}:${spaced(type)}${absent}\n`
+    })
+    .join('')
+}
+
+const docOf = ({ description, default: value }: Schema): string[] => {
+  const lines = description ? [sentence(description)] : []
+  return value === undefined ? lines : [...lines, `@default ${JSON.stringify(value)}`]
+}
+
+const sentence = (text: string): string => (/[.:?!]$/.test(text) ? text : `${text}.`)
+
+export const printInterface = (name: string, schema: Schema, place: Place): string =>
+  `${printDoc(docOf(schema), '')}export interface ${name} {\n${printProperties(schema, place)}}\n`
+
+export const printNamed = (name: string, schema: Schema, place: Place): string =>
+  schema.type === 'object' && schema.properties
+    ? printInterface(name, schema, place)
+    : `${printDoc(docOf(schema), '')}export type ${name} =${spaced(printType(schema, place))}\n`
+
+/** A union of many lines begins on the next one. */
+const spaced = (type: string): string => (type.startsWith('\n') ? type : ` ${type}`)
+
+/** A doc comment of these paragraphs or tags, wrapped; nothing when there is nothing to say. */
+export const printDoc = (lines: readonly string[], indent: string): string => {
+  if (lines.length === 0) return ''
+  const safe = lines.flatMap((line) => wrap(line.replaceAll('*/', '*\\/'), 104 - indent.length))
+  if (safe.length === 1) return `${indent}/** ${safe[0]} */\n`
+  return `${indent}/**\n${safe.map((line) => `${indent} *${line && ` ${line}`}\n`).join('')}${indent} */\n`
+}
+
+const wrap = (text: string, width: number): string[] => {
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    if (line && line.length + 1 + word.length > width) {
+      lines.push(line)
+      line = word
+    } else line = line ? `${line} ${word}` : word
+  }
+  return [...lines, line]
+}
+
+const literal = (value: unknown): string =>
+  typeof value === 'string' ? `'${value.replaceAll("'", "\\'")}'` : JSON.stringify(value)
+
+/** Adds the names of all schemas that this one refers to, directly or not. */
+export const reachableFrom = (schema: Schema | undefined, schemas: Schemas, found: Set<string>): void => {
+  for (const [, name = ''] of JSON.stringify(schema ?? {}).matchAll(/"#\/components\/schemas\/(\w+)"/g)) {
+    if (found.has(name)) continue
+    found.add(name)
+    reachableFrom(schemas[name], schemas, found)
+  }
+}

@@ -1,0 +1,56 @@
+import { randomBytes } from 'node:crypto'
+import { describeCredential, hashCredential, newCredential } from '../../credentials.ts'
+import type { HandlersOf } from '../../http/handlers.ts'
+import { checkFuture } from '../../times.ts'
+import {
+  countKeyMakers,
+  getApiKey,
+  getApiKeyForUpdate,
+  insertApiKey,
+  listApiKeys,
+  revokeApiKey,
+} from './queries.ts'
+import { checkNotLastKeyMaker, grantedScopes } from './rules.ts'
+
+export const apiKeys: HandlersOf<'apiKeys'> = {
+  async list({ query }, { sql, actor, clock, page }) {
+    const find = (keyset: Parameters<typeof listApiKeys>[4]) =>
+      listApiKeys(sql, actor.workspaceId, query, clock.now().toISOString(), keyset)
+    return { status: 200, body: await page(query, find) }
+  },
+
+  async create({ body }, { sql, actor, clock, ids, deps }) {
+    checkFuture('expires_at', body.expires_at, clock.now())
+    const key = newCredential('sk', randomBytes)
+    const created = await insertApiKey(sql, actor.workspaceId, {
+      ...body,
+      ...describeCredential(key),
+      id: ids.next('key'),
+      hash: hashCredential(key, deps.pepper),
+      scopes: grantedScopes(actor.granted, body.scopes),
+      expires_at: earliest(body.expires_at, actor.term.expiresAt),
+      created_by: actor.id,
+      now: clock.now().toISOString(),
+    })
+    return { status: 201, body: { ...created, key } }
+  },
+
+  async get({ params }, { sql, actor, clock }) {
+    return {
+      status: 200,
+      body: await getApiKey(sql, actor.workspaceId, params.id, clock.now().toISOString()),
+    }
+  },
+
+  async delete({ params }, { sql, actor, clock }) {
+    const now = clock.now().toISOString()
+    const key = await getApiKeyForUpdate(sql, actor.workspaceId, params.id, now)
+    checkNotLastKeyMaker(key, await countKeyMakers(sql, actor.workspaceId, now))
+    await revokeApiKey(sql, actor.workspaceId, key.id, now)
+    return { status: 204, body: undefined }
+  },
+}
+
+/** A key never outlives the key that made it. */
+const earliest = (left: string | null, right: string | null): string | null =>
+  left === null || right === null ? (left ?? right) : left < right ? left : right

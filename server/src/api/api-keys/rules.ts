@@ -1,0 +1,39 @@
+import { type ApiKey, defaultScopes, expandScopes, type GrantedScope } from '@narrowapi/contract'
+import { ApiError } from '../../errors.ts'
+
+/**
+ * The scopes of a new key: nothing its maker lacks. Without a wish it gets the default, narrowed to what the
+ * maker has, so that a narrow key can still make keys.
+ */
+export const grantedScopes = (
+  own: readonly GrantedScope[],
+  wanted: readonly GrantedScope[] | undefined,
+): GrantedScope[] => {
+  const mine = expandScopes(own)
+  const isMine = (scope: GrantedScope) => [...expandScopes([scope])].every((each) => mine.has(each))
+  if (wanted === undefined) {
+    return defaultScopes.every(isMine)
+      ? [...defaultScopes]
+      : [...expandScopes(defaultScopes)].filter((scope) => mine.has(scope))
+  }
+  const excess = wanted.find((scope) => !isMine(scope))
+  if (excess !== undefined) {
+    throw new ApiError(
+      'forbidden',
+      `A key cannot be wider than the key that makes it: yours lacks ${excess}`,
+      {
+        required_scope: excess,
+      },
+    )
+  }
+  return [...new Set(wanted)]
+}
+
+/** Whether a key can make another: who has lost the last of these is locked out for good. */
+export const makesKeys = (key: Pick<ApiKey, 'scopes' | 'status'>): boolean =>
+  key.status === 'active' && expandScopes(key.scopes).has('api-keys:write')
+
+export const checkNotLastKeyMaker = (key: ApiKey, keyMakers: number): void => {
+  if (!makesKeys(key) || keyMakers > 1) return
+  throw new ApiError('in_use', 'This is the last key that can create keys: create another one first')
+}

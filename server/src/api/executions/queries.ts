@@ -1,0 +1,65 @@
+import type { Execution } from '@narrowapi/contract'
+import { commonFilters } from '../../db/filters.ts'
+import { type Keyset, keysetClauses } from '../../db/keyset.ts'
+import type { Sql } from '../../db/sql.ts'
+import { ApiError } from '../../errors.ts'
+
+export type ExecutionFilters = {
+  action_id?: string | undefined
+  token_id?: string | undefined
+  status?: string | undefined
+  source?: string | undefined
+  error?: string | undefined
+  created_after?: string | undefined
+  created_before?: string | undefined
+}
+
+const columns = (sql: Sql) => sql`
+  id, 'execution' as object, workspace_id, 'action' as kind, status, source, action_id, version, token_id, input,
+  output, error, upstream, decision, started_at, completed_at, duration_ms, created_at, updated_at`
+
+export const listExecutions = (sql: Sql, workspaceId: string, filters: ExecutionFilters, keyset: Keyset) =>
+  sql<Execution[]>`
+    select ${columns(sql)}
+    from executions
+    where workspace_id = ${workspaceId}
+      ${filters.action_id ? sql`and action_id = ${filters.action_id}` : sql``}
+      ${filters.token_id ? sql`and token_id = ${filters.token_id}` : sql``}
+      ${filters.status ? sql`and status = ${filters.status}` : sql``}
+      ${filters.source ? sql`and source = ${filters.source}` : sql``}
+      ${filters.error ? sql`and error->>'code' = ${filters.error}` : sql``}
+      ${commonFilters(sql, { created_after: filters.created_after, created_before: filters.created_before })}
+      ${keysetClauses(sql, keyset)}`
+
+export const findExecution = async (
+  sql: Sql,
+  workspaceId: string,
+  id: string,
+  owner: { action_id?: string; token_id?: string } = {},
+): Promise<Execution | undefined> => {
+  const [execution] = await sql<Execution[]>`
+    select ${columns(sql)}
+    from executions
+    where workspace_id = ${workspaceId} and id = ${id}
+      ${owner.action_id ? sql`and action_id = ${owner.action_id}` : sql``}
+      ${owner.token_id ? sql`and token_id = ${owner.token_id}` : sql``}`
+  return execution
+}
+
+export const getExecution = async (
+  sql: Sql,
+  workspaceId: string,
+  id: string,
+  owner: { action_id?: string; token_id?: string } = {},
+): Promise<Execution> => {
+  const execution = await findExecution(sql, workspaceId, id, owner)
+  if (!execution) throw new ApiError('not_found', 'There is no execution with this id')
+  return execution
+}
+
+/** Whether an action, perhaps deleted by now, ever ran. */
+export const hasExecutions = async (sql: Sql, workspaceId: string, actionId: string): Promise<boolean> => {
+  const rows = await sql`
+    select id from executions where workspace_id = ${workspaceId} and action_id = ${actionId} limit 1`
+  return rows.length > 0
+}

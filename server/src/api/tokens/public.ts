@@ -1,0 +1,3 @@
+export { issueTokenFor } from './issue.ts'
+/** What actions may ask of tokens. */
+export { findGrant } from './queries.ts'

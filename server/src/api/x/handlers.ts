@@ -1,0 +1,72 @@
+import type { Callable } from '@narrowapi/contract'
+import { readWorkspace } from '../../db/transaction.ts'
+import { ApiError } from '../../errors.ts'
+import type { HandlersOf, TokenCtx } from '../../http/handlers.ts'
+import type { HeldGrant } from '../../proxy/authority.ts'
+import type { LoadedAction } from '../../proxy/catalogue.ts'
+import { findCallable, isSunset, paused, sunset } from '../../proxy/execute.ts'
+import { preview } from '../../proxy/preview.ts'
+import { getExecution } from '../executions/public.ts'
+import { type Uses, usesOf } from './queries.ts'
+import { callableOf, usesLeft, usesLeftOf } from './rules.ts'
+
+export const x: HandlersOf<'x'> = {
+  async manifest(_, ctx) {
+    checkRunning(ctx)
+    const { holder } = ctx
+    const uses = await loadUses(ctx)
+    const found = await Promise.all(
+      [...holder.grants.keys()].map((id) => ctx.deps.catalogue.action(holder.workspaceId, id)),
+    )
+    const callables = found.flatMap((action): Callable[] => {
+      const grant = action && holder.grants.get(action.id)
+      const isCallable = action?.status === 'active' && !isSunset(action, ctx.clock.now())
+      return grant && isCallable ? [callableOf(action, grant, holder, uses)] : []
+    })
+    const token = {
+      id: holder.id,
+      name: holder.name,
+      expires_at: holder.term.expiresAt,
+      uses_left: usesLeft(holder.maxUses, uses.token),
+      rate_limit_rpm: holder.rateLimitRpm,
+    }
+    return { status: 200, body: { object: 'manifest', token, callables } }
+  },
+
+  async get({ params }, ctx) {
+    const { action, grant } = await callable(ctx, params.action_id)
+    return { status: 200, body: callableOf(action, grant, ctx.holder, await loadUses(ctx)) }
+  },
+
+  async dryRun({ params, body }, ctx) {
+    const { action, grant } = await callable(ctx, params.action_id)
+    if (usesLeftOf(grant, ctx.holder, await loadUses(ctx)) === 0)
+      throw new ApiError('token_exhausted', 'This token has no uses left; ask for a new one')
+    return { status: 200, body: preview(ctx.holder, action, grant, body, ctx.clock.now()) }
+  },
+
+  async getExecution({ params }, ctx) {
+    checkRunning(ctx)
+    const { holder, deps } = ctx
+    const execution = await readWorkspace(deps.app, holder.workspaceId, (sql) =>
+      getExecution(sql, holder.workspaceId, params.id, { token_id: holder.id }),
+    )
+    return { status: 200, body: execution }
+  },
+}
+
+const checkRunning = ({ holder }: TokenCtx): void => {
+  if (holder.workspace.status === 'paused') throw paused('workspace')
+}
+
+/** The same order of refusals as a call. */
+const callable = async (ctx: TokenCtx, name: string): Promise<{ action: LoadedAction; grant: HeldGrant }> => {
+  const found = await findCallable(ctx.deps, ctx.holder, name)
+  checkRunning(ctx)
+  if (found.action.status === 'paused') throw paused('action')
+  if (isSunset(found.action, ctx.clock.now())) throw sunset()
+  return found
+}
+
+const loadUses = ({ holder, deps }: TokenCtx): Promise<Uses> =>
+  readWorkspace(deps.app, holder.workspaceId, (sql) => usesOf(sql, holder.workspaceId, holder.id))

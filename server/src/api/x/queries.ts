@@ -1,0 +1,12 @@
+import type { Sql } from '../../db/sql.ts'
+
+/** How often a token has run, in all and for each action. */
+export type Uses = { token: number; grants: ReadonlyMap<string, number> }
+
+export const usesOf = async (sql: Sql, workspaceId: string, tokenId: string): Promise<Uses> => {
+  const rows = await sql<{ token_uses: number; action_id: string; uses: number }[]>`
+    select t.uses as token_uses, g.action_id, g.uses
+    from tokens t join token_grants g on g.workspace_id = t.workspace_id and g.token_id = t.id
+    where t.workspace_id = ${workspaceId} and t.id = ${tokenId}`
+  return { token: rows[0]?.token_uses ?? 0, grants: new Map(rows.map((row) => [row.action_id, row.uses])) }
+}

@@ -1,0 +1,46 @@
+import type { Callable } from '@narrowapi/contract'
+import type { HeldGrant, Holder } from '../../proxy/authority.ts'
+import type { LoadedAction } from '../../proxy/catalogue.ts'
+import { shownSchema } from '../../proxy/schema.ts'
+import type { Uses } from './queries.ts'
+
+/** An action as one token sees it: without what is fixed, with the rules and limits of both. */
+export const callableOf = (action: LoadedAction, grant: HeldGrant, holder: Holder, uses: Uses): Callable => {
+  const { definition } = action
+  const fixed = { ...definition.fixed_input, ...grant.fixed_input }
+  const { examples } = definition.input_schema
+  return {
+    object: 'callable',
+    id: action.id,
+    slug: action.slug,
+    name: action.name,
+    description: definition.description,
+    version: action.version,
+    input_schema: { ...shownSchema(definition.input_schema, fixed) },
+    output_schema: definition.output_schema,
+    constraints: [...definition.constraints, ...grant.constraints],
+    annotations: definition.annotations,
+    examples: Array.isArray(examples) ? examples : [],
+    limits: {
+      rate_limit_rpm:
+        holder.rateLimitRpm === null
+          ? action.rate_limit_rpm
+          : Math.min(holder.rateLimitRpm, action.rate_limit_rpm),
+      rate_limit_rph: action.rate_limit_rph,
+      uses_left: usesLeftOf(grant, holder, uses),
+    },
+  }
+}
+
+/** What is left of a limit; null when there is none. */
+export const usesLeft = (limit: number | null, used: number): number | null =>
+  limit === null ? null : Math.max(0, limit - used)
+
+/** A call takes a use of the token and one of the grant: the smaller rest counts. */
+export const usesLeftOf = (grant: HeldGrant, holder: Pick<Holder, 'maxUses'>, uses: Uses): number | null => {
+  const left = [
+    usesLeft(holder.maxUses, uses.token),
+    usesLeft(grant.max_uses, uses.grants.get(grant.action_id) ?? 0),
+  ].filter((one) => one !== null)
+  return left.length === 0 ? null : Math.min(...left)
+}

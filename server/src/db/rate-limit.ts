@@ -1,0 +1,68 @@
+/**
+ * Fixed windows in memory, one server's own count. A window begins with its first request, so the worst burst
+ * around its edge is twice the limit.
+ */
+export type Limit = { name: string; limit: number; windowMs: number }
+
+export type LimitState = {
+  name: string
+  limit: number
+  remaining: number
+  windowMs: number
+  resetsAt: number
+}
+
+type Window = { startedAt: number; used: number }
+
+export class RateLimiter {
+  readonly #windows = new Map<string, Window>()
+  readonly #capacity: number
+
+  constructor(capacity = 200_000) {
+    this.#capacity = capacity
+  }
+
+  /**
+   * Counts one request in every limit, or, if one of them is used up, in none. `at` is in milliseconds.
+   * The refusing limit is the one that frees last.
+   */
+  take(limits: readonly Limit[], at: number): { refused: LimitState | null; states: LimitState[] } {
+    const windows = limits.map((limit) => this.#window(limit, at))
+    const full = limits
+      .map((limit, index) => state(limit, windows[index], at))
+      .filter((one) => one.remaining === 0)
+    const refused = full.reduce<LimitState | null>(
+      (last, one) => (last && last.resetsAt >= one.resetsAt ? last : one),
+      null,
+    )
+    if (refused === null) for (const window of windows) window.used += 1
+    return { refused, states: limits.map((limit, index) => state(limit, windows[index], at)) }
+  }
+
+  #window({ name, windowMs }: Limit, at: number): Window {
+    const known = this.#windows.get(name)
+    if (known && at - known.startedAt < windowMs && at >= known.startedAt) return known
+    if (!known && this.#windows.size >= this.#capacity) this.#forget(at)
+    const fresh = { startedAt: at, used: 0 }
+    this.#windows.set(name, fresh)
+    return fresh
+  }
+
+  /** Drops windows that are surely over, then the oldest made, so that memory is bounded whatever is sent. */
+  #forget(at: number): void {
+    for (const [name, window] of this.#windows)
+      if (at - window.startedAt >= 3_600_000) this.#windows.delete(name)
+    for (const name of this.#windows.keys()) {
+      if (this.#windows.size < this.#capacity) return
+      this.#windows.delete(name)
+    }
+  }
+}
+
+const state = ({ name, limit, windowMs }: Limit, window: Window | undefined, at: number): LimitState => ({
+  name,
+  limit,
+  windowMs,
+  remaining: Math.max(0, limit - (window?.used ?? 0)),
+  resetsAt: (window?.startedAt ?? at) + windowMs,
+})

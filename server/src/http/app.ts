@@ -1,0 +1,62 @@
+import { contract, routesOf } from '@narrowapi/contract'
+import express, { type Express, type RequestHandler } from 'express'
+import type { Deps } from '../deps.ts'
+import { mountDocs } from '../edge/docs.ts'
+import { mountExecute } from '../edge/execute.ts'
+import { ApiError } from '../errors.ts'
+import { mountEndpoints } from './endpoints.ts'
+import { notFound, problem } from './problem.ts'
+import { parseQuery } from './query.ts'
+import { requestId } from './steps/request-id.ts'
+
+/** The whole HTTP surface, once the address is known: `/x` first, because it is the path that must be fast. */
+export const createApp = (deps: Deps): Express => {
+  const app = express()
+  app.disable('x-powered-by')
+  app.disable('etag')
+  app.enable('case sensitive routing')
+  app.enable('strict routing')
+  app.set('query parser', parseQuery)
+  app.use(requestId(deps))
+  mountExecute(app, deps)
+  app.use(referenceNames)
+  mountEndpoints(app, deps)
+  mountDocs(app, { publicUrl: deps.publicUrl() })
+  app.use(unknownRoute)
+  app.use(problem(deps))
+  return app
+}
+
+/** Names the references use for what has another path here. The answer names the canonical path. */
+const aliases: readonly [alias: string, path: string][] = [['/api/v1/credentials', '/api/v1/secrets']]
+
+/** Clients that were built on a base of `/v1` reach the same routes; a few nouns have a second name. */
+const referenceNames: RequestHandler = (req, res, next) => {
+  if (req.url.startsWith('/v1/')) req.url = `/api${req.url}`
+  for (const [alias, path] of aliases) {
+    if (req.path !== alias && !req.path.startsWith(`${alias}/`)) continue
+    req.url = path + req.url.slice(alias.length)
+    res.setHeader('Link', `<${req.path}>; rel="canonical"`)
+  }
+  next()
+}
+
+const patterns = routesOf(contract).map(({ route }) => ({
+  method: route.method,
+  pattern: new RegExp(`^${route.path.replaceAll(/:[a-z_]+/g, '[^/]+')}$`),
+}))
+
+/** What no route took: a path that exists with other methods is 405 and names them; OPTIONS only asks that. */
+const unknownRoute: RequestHandler = (req, res) => {
+  const known = patterns.filter(({ pattern }) => pattern.test(req.path)).map(({ method }) => method)
+  if (known.length === 0) throw notFound()
+  const allowed = [...new Set([...known, ...(known.includes('GET') ? ['HEAD'] : []), 'OPTIONS'])]
+    .sort()
+    .join(', ')
+  res.setHeader('Allow', allowed)
+  if (req.method === 'OPTIONS') {
+    res.status(204).end()
+    return
+  }
+  throw new ApiError('method_not_allowed', `This path takes ${allowed}`)
+}

@@ -1,0 +1,44 @@
+import type { RouteMeta } from '@narrowapi/contract'
+import type { Deps } from '../../deps.ts'
+import { ApiError } from '../../errors.ts'
+import { type Holder, type KeyHolder, refusalOf } from '../../proxy/authority.ts'
+import { contextOf, type Request } from '../context.ts'
+
+/**
+ * Who asks. Every refusal has one code and one text, so that nothing can be learned by trying; the reason goes
+ * to the audit of the credential's workspace.
+ */
+export const authenticate = async (
+  deps: Deps,
+  req: Request,
+  auth: NonNullable<RouteMeta['auth']>,
+): Promise<void> => {
+  if (auth === 'none') return
+  const context = contextOf(req)
+  const text = bearer(req.headers.authorization)
+  const holder = text === null ? null : await findHolder(deps, text, auth)
+  if (holder === null) throw unauthorized(auth)
+  const refusal = refusalOf(holder, deps.clock.now().toISOString(), context.ip)
+  if (refusal !== null) {
+    deps.refusals.note(holder, refusal, context)
+    throw unauthorized(auth)
+  }
+  if (holder.kind === 'key') context.key = holder
+  else context.token = holder
+  deps.usage.touch(holder)
+}
+
+const findHolder = (deps: Deps, text: string, auth: 'key' | 'token'): Promise<KeyHolder | Holder | null> =>
+  auth === 'key' ? deps.authority.key(text) : deps.authority.token(text)
+
+/** The scheme is compared without case (RFC 9110, section 11.1). */
+export const bearer = (header: string | undefined): string | null =>
+  /^bearer +(\S+)$/i.exec(header ?? '')?.[1] ?? null
+
+export const unauthorized = (auth: 'key' | 'token'): ApiError =>
+  new ApiError(
+    'unauthorized',
+    auth === 'key'
+      ? 'Send a valid API key: Authorization: Bearer sk_…'
+      : 'Send a valid execution token: Authorization: Bearer sxt_…',
+  )

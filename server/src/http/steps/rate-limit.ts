@@ -1,0 +1,41 @@
+import type { Limit, LimitState } from '../../db/rate-limit.ts'
+import type { Deps } from '../../deps.ts'
+import type { Holder } from '../../proxy/authority.ts'
+import { workspaceLimit } from '../../proxy/limits.ts'
+import { limitHeaders, rateLimited } from '../../rate-headers.ts'
+import { contextOf, type Request, type Response } from '../context.ts'
+
+const minute = 60_000
+
+/** Requests with no valid credential, by address: the only thing known of them. */
+const unknownPerMinute = 600
+
+/**
+ * Counts a request for its key and for its workspace, and says so in headers, which errors then carry too.
+ * What a token holder asks beside running actions counts for the workspace; the runs have limits of their own.
+ */
+export const limitHolder = (deps: Deps, req: Request, res: Response): void => {
+  const { key, token } = contextOf(req)
+  if (key) {
+    count(deps, res, [
+      { name: `key:${key.id}`, limit: key.requestsPerMinute, windowMs: minute },
+      workspaceLimit(key.workspace),
+    ])
+  } else if (token) limitToken(deps, res, token)
+}
+
+const limitToken = (deps: Deps, res: Response, token: Holder): void =>
+  count(deps, res, [workspaceLimit(token.workspace)])
+
+export const limitUnknown = (deps: Deps, req: Request, res: Response): void =>
+  count(deps, res, [{ name: `unknown:${contextOf(req).ip}`, limit: unknownPerMinute, windowMs: minute }])
+
+const count = (deps: Deps, res: Response, limits: readonly Limit[]): void => {
+  const now = deps.clock.now().getTime()
+  const { refused, states } = deps.limiter.take(limits, now)
+  for (const [name, value] of limitHeaders(refused ?? tightest(states), now)) res.setHeader(name, value)
+  if (refused) throw rateLimited(refused, now)
+}
+
+const tightest = (states: readonly LimitState[]): LimitState =>
+  states.reduce((left, right) => (right.remaining < left.remaining ? right : left))

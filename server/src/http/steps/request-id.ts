@@ -1,0 +1,35 @@
+import type { RequestHandler } from 'express'
+import { plainAddress } from '../../addresses.ts'
+import type { Deps } from '../../deps.ts'
+import { ApiError } from '../../errors.ts'
+import { headerValues, setContext } from '../context.ts'
+
+/** Headers that change what a request means when they stand twice; Node lets some of them through. */
+const onlyOnce = ['host', 'authorization', 'content-type', 'content-length', 'if-match']
+
+/**
+ * The first step of every request: names it, and sets the headers that every answer has. The caller's own
+ * X-Request-ID is kept when it is a plain short text, so that their logs and ours can be joined.
+ */
+export const requestId =
+  (deps: Deps): RequestHandler =>
+  (req, res, next) => {
+    const given = req.headers['x-request-id']
+    const requestId =
+      typeof given === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(given) ? given : deps.ids.next('req')
+    setContext(req, {
+      requestId,
+      ip: plainAddress(req.socket.remoteAddress),
+      userAgent: req.headers['user-agent']?.slice(0, 300) ?? null,
+      startedAt: deps.clock.monotonic(),
+      key: null,
+      token: null,
+      rawBody: Buffer.alloc(0),
+    })
+    res.setHeader('X-Request-ID', requestId)
+    res.setHeader('Cache-Control', 'no-store')
+    res.setHeader('X-Content-Type-Options', 'nosniff')
+    const twice = onlyOnce.find((name) => headerValues(req, name).length > 1)
+    if (twice !== undefined) throw new ApiError('invalid_request', `The header ${twice} must be sent once`)
+    next()
+  }

@@ -1,0 +1,45 @@
+#!/usr/bin/env node
+import { readConfig } from './config.ts'
+import { createLog } from './log.ts'
+import { type NarrowServer, startServer } from './start.ts'
+import { welcome } from './welcome.ts'
+
+/** `npm start`: the server in this process, until a signal. A second signal does not wait. */
+const main = async (): Promise<void> => {
+  const config = readConfig()
+  const log = createLog(config.logLevel)
+  const server = await startServer(config, log)
+  process.stdout.write(welcome(server.url, server.ownerKey))
+  log.info({ url: server.url, database: config.databaseUrl ? 'external' : 'embedded' }, 'listening')
+  stopOnSignal(server, log)
+}
+
+const stopOnSignal = (server: NarrowServer, log: ReturnType<typeof createLog>): void => {
+  let stopping = false
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (stopping) process.exit(1)
+    stopping = true
+    log.info({ signal }, 'stopping: finishing what has begun')
+    server.stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.error({ error }, 'the stop was not clean')
+        process.exit(1)
+      },
+    )
+  }
+  process.on('SIGTERM', onSignal)
+  process.on('SIGINT', onSignal)
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(
+    `NarrowAPI did not start: ${error instanceof Error ? reasons(error) : String(error)}\n`,
+  )
+  process.exit(1)
+})
+
+/** A start fails for reasons an operator can mend, so they read sentences and no stack. */
+function reasons(error: Error): string {
+  return error.cause instanceof Error ? `${error.message}\n  because: ${reasons(error.cause)}` : error.message
+}

@@ -1,0 +1,179 @@
+import type { KeyObject } from 'node:crypto'
+import type { BlockList } from 'node:net'
+import {
+  type Constraint,
+  expandScopes,
+  type GrantedScope,
+  type Scope,
+  type WorkspaceSettings,
+} from '@narrowapi/contract'
+import { addressList, isListed } from '../addresses.ts'
+import { type CredentialKind, checkCredential, hashCredential } from '../credentials.ts'
+import { FreshCache } from '../db/fresh-cache.ts'
+import type { Pool } from '../db/sql.ts'
+import { findKey, findToken, type KeyRow, type TokenRow } from './authority-queries.ts'
+
+export type WorkspaceState = {
+  id: string
+  status: 'active' | 'paused'
+  settings: WorkspaceSettings
+  requestsPerMinute: number
+  monthlyExecutions: number | null
+}
+
+/** Who asks with an API key. */
+export type KeyHolder = {
+  kind: 'key'
+  id: string
+  name: string
+  workspaceId: string
+  workspace: WorkspaceState
+  granted: readonly GrantedScope[]
+  scopes: ReadonlySet<Scope>
+  requestsPerMinute: number
+  term: Term
+}
+
+export type HeldGrant = {
+  action_id: string
+  constraints: readonly Constraint[]
+  fixed_input: Readonly<Record<string, unknown>> | null
+  max_uses: number | null
+}
+
+/** Who asks with an execution token, and what it may run. */
+export type Holder = {
+  kind: 'token'
+  id: string
+  name: string
+  workspaceId: string
+  workspace: WorkspaceState
+  grants: ReadonlyMap<string, HeldGrant>
+  maxUses: number | null
+  rateLimitRpm: number | null
+  /** Changes whenever what the token may do changes. */
+  revision: string
+  term: Term
+}
+
+/** When and from where a credential works. */
+type Term = {
+  revokedAt: string | null
+  notBefore: string | null
+  expiresAt: string | null
+  allowed: BlockList | null
+}
+
+/** Why a known credential is refused. Told to the audit, never to the caller. */
+export type Refusal = 'revoked' | 'expired' | 'not_yet_valid' | 'address_not_allowed'
+
+/** How long a revoked credential can still be believed when no notification comes through. */
+const maxAgeMs = 900
+
+/**
+ * Knows credentials by the hash of their text. Answers from memory for less than a second, and forgets at once
+ * when PostgreSQL tells that something changed, so a revocation is seen by every server within that second
+ * even while its listening connection is down.
+ */
+export class Authority {
+  readonly #keys: FreshCache<KeyHolder>
+  readonly #tokens: FreshCache<Holder>
+  readonly #pepper: KeyObject
+
+  constructor(options: { system: Pool; pepper: KeyObject; now: () => number; date: () => Date }) {
+    const { system, pepper, now, date } = options
+    this.#pepper = pepper
+    const common = { maxAgeMs, capacity: 100_000, now }
+    this.#keys = new FreshCache({
+      ...common,
+      load: async (hash) => {
+        const row = await findKey(system, hash)
+        return row ? keyHolder(row) : null
+      },
+    })
+    this.#tokens = new FreshCache({
+      ...common,
+      load: async (hash) => {
+        const row = await findToken(system, hash, date().toISOString())
+        return row ? tokenHolder(row) : null
+      },
+    })
+  }
+
+  /** The holder of an API key, or null for a text that is none. Costs no query when the checksum is wrong. */
+  async key(text: string): Promise<KeyHolder | null> {
+    const hash = this.#hash(text, 'sk')
+    return hash === null ? null : (this.#keys.peek(hash) ?? this.#keys.get(hash))
+  }
+
+  async token(text: string): Promise<Holder | null> {
+    const hash = this.#hash(text, 'sxt')
+    return hash === null ? null : (this.#tokens.peek(hash) ?? this.#tokens.get(hash))
+  }
+
+  expire(): void {
+    this.#keys.expire()
+    this.#tokens.expire()
+  }
+
+  prune(olderThanMs: number): void {
+    this.#keys.prune(olderThanMs)
+    this.#tokens.prune(olderThanMs)
+  }
+
+  #hash(text: string, kind: CredentialKind): string | null {
+    return checkCredential(text) === kind ? hashCredential(text, this.#pepper) : null
+  }
+}
+
+/** Whether a credential works now and from there; null when it does. */
+export const refusalOf = ({ term }: { term: Term }, now: string, ip: string): Refusal | null => {
+  if (term.revokedAt !== null) return 'revoked'
+  if (term.expiresAt !== null && term.expiresAt <= now) return 'expired'
+  if (term.notBefore !== null && term.notBefore > now) return 'not_yet_valid'
+  if (term.allowed !== null && !isListed(term.allowed, ip)) return 'address_not_allowed'
+  return null
+}
+
+const keyHolder = (row: KeyRow): KeyHolder => ({
+  kind: 'key',
+  id: row.id,
+  name: row.name,
+  workspaceId: row.workspace_id,
+  workspace: workspaceState(row),
+  granted: row.scopes,
+  scopes: expandScopes(row.scopes),
+  requestsPerMinute: row.key_requests_per_minute,
+  term: {
+    revokedAt: row.revoked_at,
+    notBefore: null,
+    expiresAt: row.expires_at,
+    allowed: row.allowed_ips && addressList(row.allowed_ips),
+  },
+})
+
+const tokenHolder = (row: TokenRow): Holder => ({
+  kind: 'token',
+  id: row.id,
+  name: row.name,
+  workspaceId: row.workspace_id,
+  workspace: workspaceState(row),
+  grants: new Map((row.grants ?? []).map((grant) => [grant.action_id, grant])),
+  maxUses: row.max_uses,
+  rateLimitRpm: row.rate_limit_rpm,
+  revision: row.updated_at,
+  term: {
+    revokedAt: row.revoked_at,
+    notBefore: row.not_before,
+    expiresAt: row.expires_at,
+    allowed: row.allowed_ips && addressList(row.allowed_ips),
+  },
+})
+
+const workspaceState = (row: KeyRow | TokenRow): WorkspaceState => ({
+  id: row.workspace_id,
+  status: row.workspace_status,
+  settings: row.workspace_settings,
+  requestsPerMinute: row.requests_per_minute,
+  monthlyExecutions: row.monthly_executions,
+})

@@ -1,0 +1,123 @@
+import { FreshCache } from '../db/fresh-cache.ts'
+import type { Pool, Sql } from '../db/sql.ts'
+import { ApiError } from '../errors.ts'
+import type { Keyring } from '../vault/keys.ts'
+import { open } from '../vault/open.ts'
+import { unpackSealed } from '../vault/pack.ts'
+import type { ActionRow } from './catalogue-queries.ts'
+import { findAction, findSecret } from './catalogue-queries.ts'
+import { type CompiledAction, compileAction } from './compile.ts'
+import { stringsToScrub } from './inject.ts'
+import { createScrubber, type Scrubber } from './redact.ts'
+
+/** An action as a call needs it. */
+export type LoadedAction = ActionRow & { compiled: CompiledAction }
+
+/** A secret in use. The value is private, so that no log or inspection of this object shows it. */
+export class OpenSecret {
+  readonly version: number
+  readonly expiresAt: string | null
+  readonly #value: string
+  readonly #scrubbers = new WeakMap<CompiledAction, Scrubber>()
+
+  constructor(value: string, version: number, expiresAt: string | null) {
+    this.#value = value
+    this.version = version
+    this.expiresAt = expiresAt
+  }
+
+  /** The one place where the value leaves: to be put into one request. */
+  reveal(): string {
+    return this.#value
+  }
+
+  scrubberFor(action: CompiledAction): Scrubber {
+    const known = this.#scrubbers.get(action)
+    if (known) return known
+    const scrubber = createScrubber(stringsToScrub(action.auth, this.#value))
+    this.#scrubbers.set(action, scrubber)
+    return scrubber
+  }
+}
+
+const maxAgeMs = 900
+
+/**
+ * Actions and secrets in use, made ready to run. Like the authority it is stale by less than a second at worst;
+ * an action is compiled again only when its version changed, a secret opened again only when its own did.
+ */
+export class Catalogue {
+  readonly #actions: FreshCache<LoadedAction>
+  readonly #secrets: FreshCache<OpenSecret>
+
+  constructor({ system, keyring, now }: { system: Pool; keyring: Keyring; now: () => number }) {
+    this.#actions = new FreshCache({
+      maxAgeMs,
+      capacity: 20_000,
+      now,
+      load: async (key, previous) => {
+        const [workspaceId = '', name = ''] = key.split(' ', 2)
+        const row = await findAction(system, workspaceId, name)
+        return row ? loadAction(row, previous) : null
+      },
+    })
+    this.#secrets = new FreshCache({
+      maxAgeMs,
+      capacity: 20_000,
+      now,
+      load: (key, previous) => {
+        const [workspaceId = '', id = ''] = key.split(' ', 2)
+        return openSecret(system, keyring, workspaceId, id, previous)
+      },
+    })
+  }
+
+  /** By id or slug. */
+  async action(workspaceId: string, name: string): Promise<LoadedAction | null> {
+    const key = `${workspaceId} ${name}`
+    return this.#actions.peek(key) ?? this.#actions.get(key)
+  }
+
+  async secret(workspaceId: string, id: string): Promise<OpenSecret | null> {
+    const key = `${workspaceId} ${id}`
+    return this.#secrets.peek(key) ?? this.#secrets.get(key)
+  }
+
+  expire(): void {
+    this.#actions.expire()
+    this.#secrets.expire()
+  }
+
+  prune(olderThanMs: number): void {
+    this.#actions.prune(olderThanMs)
+    this.#secrets.prune(olderThanMs)
+  }
+}
+
+const loadAction = (row: ActionRow, previous: LoadedAction | null): LoadedAction => ({
+  ...row,
+  compiled:
+    previous !== null && previous.id === row.id && previous.version === row.version
+      ? previous.compiled
+      : compileAction(row.definition),
+})
+
+const openSecret = async (
+  system: Sql,
+  keyring: Keyring,
+  workspaceId: string,
+  id: string,
+  previous: OpenSecret | null,
+): Promise<OpenSecret | null> => {
+  const row = await findSecret(system, workspaceId, id)
+  if (!row) return null
+  if (previous?.version === row.version && previous.expiresAt === row.expires_at) return previous
+  const context = { workspace_id: workspaceId, kind: 'secret', id, version: row.version }
+  return new OpenSecret(open(keyring, context, unpackSealed(row.sealed)), row.version, row.expires_at)
+}
+
+export const missingSecret = () =>
+  new ApiError(
+    'upstream_auth_failed',
+    'The secret of this action is missing or has expired; its operator must set it',
+  )

@@ -1,0 +1,88 @@
+import type { ActionDefinition } from '@narrowapi/contract'
+import { ApiError } from '../errors.ts'
+import type { EgressAllow } from './egress-allow.ts'
+import { checkTarget } from './egress-target.ts'
+import { type Auth, checkAuth } from './inject.ts'
+import { checkConstraints, checkFixedInput } from './policy.ts'
+import { createInputRedactor } from './redact-input.ts'
+import { createOutputShaper } from './redact-output.ts'
+import { checkSchema, compileSchema, type Validate } from './schema.ts'
+import { type CompiledTemplate, compileTemplate } from './template.ts'
+
+/** An action version made ready: everything that depends on the definition alone is done once. */
+export type CompiledAction = {
+  validateInput: Validate
+  validateOutput: Validate | null
+  template: CompiledTemplate
+  auth: Auth
+  redactInput: (input: unknown) => unknown
+  shapeOutput: (output: unknown) => unknown
+  /** Whether the upstream answer must be parsed: some policy looks inside. */
+  readsOutput: boolean
+  /** Recorded once, after the call: running it again would do no harm, so a lost record loses no truth. */
+  recordsOnce: boolean
+}
+
+export const compileAction = (definition: ActionDefinition): CompiledAction => {
+  const { input_schema, output_schema, response, annotations } = definition
+  return {
+    validateInput: compileSchema(input_schema),
+    validateOutput: output_schema && compileSchema(output_schema),
+    template: compileTemplate(definition),
+    auth: authOf(definition),
+    redactInput: createInputRedactor(input_schema),
+    shapeOutput: createOutputShaper(response),
+    readsOutput: output_schema !== null || response.fields !== null || (response.redact ?? []).length > 0,
+    recordsOnce: annotations.read_only && annotations.idempotent,
+  }
+}
+
+/** For saving an action: refuses, field by field, whatever could never be called or decided. */
+export const checkDefinition = (
+  definition: ActionDefinition,
+  options: { allow: EgressAllow; allowedHosts: readonly string[] },
+): void => {
+  checkSchema(definition.input_schema, 'input_schema')
+  if (definition.output_schema) checkSchema(definition.output_schema, 'output_schema')
+  const target = checkTarget(definition.target_url, options.allow)
+  if (!isAllowedHost(target.hostname, options.allowedHosts)) {
+    throw new ApiError('validation_failed', 'The workspace does not allow this host', {
+      details: [{ field: 'target_url', message: 'must be a host of the allowed_hosts of the workspace' }],
+    })
+  }
+  checkAuth(authOf(definition), compileTemplate(definition))
+  checkConstraints(definition.constraints, definition.input_schema, 'constraints')
+  if (definition.fixed_input) checkFixedInput(definition.fixed_input, definition.input_schema, 'fixed_input')
+}
+
+/** An empty list allows every host. `*.example.com` stands for the hosts below example.com. */
+export const isAllowedHost = (host: string, allowed: readonly string[]): boolean => {
+  const name = host.toLowerCase().replace(/\.$/, '')
+  return (
+    allowed.length === 0 ||
+    allowed.some((entry) => {
+      const wanted = entry.toLowerCase()
+      return wanted.startsWith('*.') ? name.endsWith(wanted.slice(1)) : name === wanted
+    })
+  )
+}
+
+const authOf = ({ auth_type: type, auth_name: name }: ActionDefinition): Auth => {
+  switch (type) {
+    case 'none':
+    case 'bearer':
+      return { type }
+    case 'basic':
+      return { type, name }
+    case 'header':
+    case 'query':
+      if (name === null) {
+        throw new ApiError('validation_failed', 'request body is invalid', {
+          details: [{ field: 'auth_name', message: `is required with auth_type ${type}` }],
+        })
+      }
+      return { type, name }
+    default:
+      return type satisfies never
+  }
+}

@@ -1,0 +1,37 @@
+import type { Limit, LimitState, RateLimiter } from '../db/rate-limit.ts'
+import { rateLimited } from '../rate-headers.ts'
+import type { Holder, WorkspaceState } from './authority.ts'
+import type { LoadedAction } from './catalogue.ts'
+
+const minute = 60_000
+const hour = 3_600_000
+
+export const workspaceLimit = (workspace: WorkspaceState): Limit => ({
+  name: `workspace:${workspace.id}`,
+  limit: workspace.requestsPerMinute,
+  windowMs: minute,
+})
+
+/**
+ * Counts a call for its token, its action (a minute and an hour, over all tokens) and its workspace, in all of
+ * them or in none. Gives the tightest for the headers; throws `rate_limited` when one is used up.
+ */
+export const countCall = (
+  limiter: RateLimiter,
+  holder: Holder,
+  action: LoadedAction,
+  now: number,
+  tell: (state: LimitState) => void,
+): void => {
+  const limits: Limit[] = [{ name: `action:${action.id}`, limit: action.rate_limit_rpm, windowMs: minute }]
+  if (action.rate_limit_rph !== null) {
+    limits.push({ name: `action_hour:${action.id}`, limit: action.rate_limit_rph, windowMs: hour })
+  }
+  if (holder.rateLimitRpm !== null) {
+    limits.push({ name: `token:${holder.id}`, limit: holder.rateLimitRpm, windowMs: minute })
+  }
+  limits.push(workspaceLimit(holder.workspace))
+  const { refused, states } = limiter.take(limits, now)
+  tell(refused ?? states.reduce((left, right) => (right.remaining < left.remaining ? right : left)))
+  if (refused) throw rateLimited(refused, now)
+}

@@ -1,0 +1,174 @@
+import type { ActionDefinition, Execution } from '@narrowapi/contract'
+import type { StoredReply } from '../db/idempotency.ts'
+import { ApiError } from '../errors.ts'
+import type { CompiledAction } from './compile.ts'
+import type { UpstreamAnswer } from './egress-call.ts'
+import type { UpstreamFailure } from './egress-failure.ts'
+import type { Scrubber } from './redact.ts'
+import { pickHeaders } from './redact-output.ts'
+
+/** How a call went: what the caller is told (a reply, or an error of ours) and what the record keeps. */
+export type Outcome = {
+  status: 'completed' | 'failed'
+  error: ApiError | null
+  reply: StoredReply
+  /** Why an answer that is passed on still counts as a failure. */
+  problem: Execution['error']
+  output: unknown
+  upstream: Execution['upstream']
+  /** Whether the upstream may have acted. */
+  wasSent: boolean
+}
+
+/** Larger outputs are not kept in the record: the answer has them, and a record is read many at a time. */
+const maxRecordedBytes = 262_144
+
+/** Judges an answer: scrub, cap, parse, check, select, redact. Everything after the scrub is clean. */
+export const outcomeOf = (
+  definition: ActionDefinition,
+  compiled: CompiledAction,
+  scrubber: Scrubber | null,
+  answer: UpstreamAnswer,
+): Outcome => {
+  const upstream = { status: answer.status, duration_ms: answer.durationMs, attempts: 1, bytes: answer.bytes }
+  const failed = (error: ApiError, output: unknown = null): Outcome => ({
+    ...none,
+    status: 'failed',
+    error,
+    output,
+    upstream,
+    wasSent: true,
+  })
+  if (answer.truncated) {
+    return failed(unusable(`The upstream answered more than ${definition.response.max_bytes} bytes`))
+  }
+  const bytes = scrubber ? scrubber.body(answer.body) : answer.body
+  const isFailure = answer.status >= 400
+  const parsed = parse(bytes)
+  if (answer.status === 401 || answer.status === 403) {
+    return failed(
+      new ApiError(
+        'upstream_auth_failed',
+        'The upstream refused the credential of this action; its operator must renew it',
+        {
+          upstream_status: answer.status,
+        },
+      ),
+      recorded(compiled, parsed, bytes),
+    )
+  }
+  if (!definition.passthrough_errors && (answer.status < 200 || answer.status > 299)) {
+    return failed(
+      new ApiError('upstream_error', `The upstream answered ${answer.status}`, {
+        upstream_status: answer.status,
+        excerpt: excerptOf(compiled, parsed, bytes),
+      }),
+      recorded(compiled, parsed, bytes),
+    )
+  }
+  if (!isFailure && compiled.validateOutput) {
+    const wrong = parsed.isJson ? compiled.validateOutput(parsed.value) : notJson
+    if (wrong) return failed(unusable('The upstream answer does not fit the output schema of this action'))
+  }
+  if (compiled.readsOutput && !parsed.isJson && bytes.length > 0) {
+    return failed(unusable('The upstream answer is not JSON, so the response policy cannot be applied to it'))
+  }
+  const shaped = compiled.readsOutput && parsed.isJson ? compiled.shapeOutput(parsed.value) : undefined
+  const headers = pickHeaders(
+    scrubber ? scrubber.headers(answer.headers) : answer.headers,
+    definition.response.headers,
+  )
+  return {
+    status: isFailure ? 'failed' : 'completed',
+    error: null,
+    reply: {
+      status: answer.status,
+      headers: [...headers, ['x-upstream-status', String(answer.status)]],
+      ...bodyOf(shaped, bytes),
+    },
+    problem: isFailure
+      ? { code: 'upstream_error', message: `The upstream answered ${answer.status}`, rule: null }
+      : null,
+    output: recorded(compiled, parsed, bytes),
+    upstream,
+    wasSent: true,
+  }
+}
+
+/** No answer: what the caller is told depends on whether the upstream may have acted. */
+export const failureOf = ({ reason, sent }: UpstreamFailure, durationMs: number): Outcome => ({
+  ...none,
+  status: 'failed',
+  error: errorOf(reason, sent),
+  upstream: reason === 'blocked' ? null : { status: null, duration_ms: durationMs, attempts: 1, bytes: 0 },
+  wasSent: sent,
+})
+
+const errorOf = (reason: UpstreamFailure['reason'], sent: boolean): ApiError => {
+  switch (reason) {
+    case 'blocked':
+      return new ApiError('upstream_blocked', 'The address of the upstream is not allowed')
+    case 'timeout':
+      return new ApiError(
+        'upstream_timeout',
+        sent
+          ? 'The upstream did not answer in time; it may have acted'
+          : 'The upstream could not be reached in time',
+      )
+    case 'invalid':
+      return unusable('The upstream answered something that is not HTTP')
+    case 'unreachable':
+    case 'aborted':
+      return sent
+        ? new ApiError(
+            'upstream_outcome_unknown',
+            'The connection broke after the request was sent; the upstream may have acted',
+          )
+        : new ApiError('upstream_error', 'The upstream could not be reached; nothing was sent')
+    default:
+      return reason satisfies never
+  }
+}
+
+const none = {
+  problem: null,
+  output: null,
+  reply: { status: 0, headers: [], body: null },
+} satisfies Partial<Outcome>
+
+const unusable = (message: string) => new ApiError('invalid_upstream_response', message)
+
+type Parsed = { isJson: true; value: unknown } | { isJson: false }
+
+const parse = (bytes: Buffer): Parsed => {
+  if (bytes.length === 0) return { isJson: false }
+  try {
+    return { isJson: true, value: JSON.parse(bytes.toString('utf8')) }
+  } catch {
+    return { isJson: false }
+  }
+}
+
+const notJson = [{ field: '', message: 'is not JSON' }]
+
+/** A reply's body is text; bytes that are not UTF-8 are kept as they are, by the Latin-1 of `encoding`. */
+const bodyOf = (shaped: unknown, bytes: Buffer): { body: string; isBinary?: true } => {
+  if (shaped !== undefined) return { body: JSON.stringify(shaped) }
+  const text = bytes.toString('utf8')
+  return Buffer.byteLength(text) === bytes.length && Buffer.from(text).equals(bytes)
+    ? { body: text }
+    : { body: bytes.toString('latin1'), isBinary: true }
+}
+
+const recorded = (compiled: CompiledAction, parsed: Parsed, bytes: Buffer): unknown => {
+  if (bytes.length === 0) return null
+  if (bytes.length > maxRecordedBytes) return { truncated: true, bytes: bytes.length }
+  return parsed.isJson ? compiled.shapeOutput(parsed.value) : bytes.toString('utf8')
+}
+
+const excerptOf = (compiled: CompiledAction, parsed: Parsed, bytes: Buffer): string => {
+  const clean = parsed.isJson
+    ? (JSON.stringify(compiled.shapeOutput(parsed.value)) ?? '')
+    : bytes.toString('utf8')
+  return clean.slice(0, 500)
+}

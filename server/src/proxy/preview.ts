@@ -1,0 +1,55 @@
+import type { DryRun } from '@narrowapi/contract'
+import type { HeldGrant, Holder } from './authority.ts'
+import type { LoadedAction } from './catalogue.ts'
+import { inject } from './inject.ts'
+import { judge } from './judge.ts'
+import { redacted } from './redact.ts'
+
+type Previewed = Pick<LoadedAction, 'id' | 'version' | 'definition' | 'compiled'>
+
+/**
+ * What a call would do: judged by the code that judges calls and built by the code that builds them, with
+ * `[redacted]` where the secret and sensitive inputs go. The secret itself is not opened.
+ */
+export const preview = (
+  holder: Pick<Holder, 'revision'> | null,
+  action: Previewed,
+  grant: HeldGrant | null,
+  sent: unknown,
+  now: Date,
+): DryRun => {
+  const { input, decision } = judge(holder, action, grant, sent, now)
+  const { message: _, ...shown } = decision
+  const head = { object: 'dry_run', action_id: action.id, version: action.version, decision: shown } as const
+  if (!decision.allowed) return { ...head, allowed: false, request: null }
+  const { compiled } = action
+  // Built from the real input first, so that what cannot be placed is refused here as it would be by a call.
+  compiled.template.build(input)
+  const masked = compiled.template.build(maskedInput(compiled.redactInput(input)))
+  const request = inject(masked, compiled.auth, maskedSecret(compiled.auth))
+  return {
+    ...head,
+    allowed: true,
+    request: {
+      method: request.method,
+      url: request.origin + request.path,
+      headers: pairs(request.headers),
+      body: request.body === null ? null : JSON.parse(request.body),
+    },
+  }
+}
+
+/** Redaction keeps the root an object. */
+const maskedInput = (value: unknown) => value as Record<string, unknown>
+
+/** Basic credentials are masked as a pair, because they must be one. */
+const maskedSecret = (auth: LoadedAction['compiled']['auth']): string =>
+  auth.type === 'basic' && auth.name === null ? `${redacted}:${redacted}` : redacted
+
+const pairs = (flat: readonly string[]): { name: string; value: string }[] =>
+  flat.flatMap((name, index) => {
+    if (index % 2 === 1) return []
+    const value = flat[index + 1] ?? ''
+    // Base64 would hide that it is masked.
+    return [{ name, value: /^Basic /.test(value) ? `Basic ${redacted}` : value }]
+  })

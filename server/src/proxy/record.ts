@@ -1,0 +1,117 @@
+import type { Pool } from '../db/sql.ts'
+import type { Log } from '../log.ts'
+import { addExecutions, changeExecutions, type EndedRow, type StartedRow } from './record-queries.ts'
+import { type Reservation, type Reserved, startReserved } from './reserve.ts'
+
+/**
+ * Writes executions by group commit: what arrives while a commit is under way shares the next one. Nothing
+ * waits for company, so one caller alone pays one commit and many pay a fraction each. A call is sent only
+ * after its row is durable, and answered only after its outcome is.
+ */
+export class Recorder {
+  readonly #system: Pool
+  readonly #log: Log
+  readonly #added: Group<StartedRow, string>
+  readonly #ended: Group<EndedRow, string>
+  readonly #reserved: Group<ReservedStart, Reserved>
+
+  constructor({ system, log }: { system: Pool; log: Log }) {
+    this.#system = system
+    this.#log = log
+    this.#added = new Group((rows) => this.#each(rows, (group) => addExecutions(this.#system, group)))
+    this.#ended = new Group((rows) => this.#each(rows, (group) => changeExecutions(this.#system, group)))
+    this.#reserved = new Group((starts) => this.#each(starts, (group) => startReserved(this.#system, group)))
+  }
+
+  /** A row that is complete, or running with nothing to reserve. */
+  async add(row: StartedRow): Promise<void> {
+    await this.#added.put(row)
+  }
+
+  /** A row that takes uses, quota or an idempotency key, all or nothing, in the commit that makes it durable. */
+  start(row: StartedRow, reservation: Reservation): Promise<Reserved> {
+    return this.#reserved.put({ row, reservation })
+  }
+
+  async end(row: EndedRow): Promise<void> {
+    await this.#ended.put(row)
+  }
+
+  /** Resolves when everything that was put in is written. */
+  async drain(): Promise<void> {
+    await Promise.all([this.#added.drain(), this.#ended.drain(), this.#reserved.drain()])
+  }
+
+  /** One bad row must not fail its neighbours: when a group is refused, its rows are tried one by one. */
+  async #each<Row, Value>(
+    rows: readonly Row[],
+    write: (rows: readonly Row[]) => Promise<readonly Value[]>,
+  ): Promise<Outcome<Value>[]> {
+    try {
+      return (await write(rows)).map((value) => ({ ok: true, value }))
+    } catch (error) {
+      if (rows.length === 1) return [{ ok: false, error }]
+      this.#log.warn(
+        { error, rows: rows.length },
+        'a group of executions was refused; writing them one by one',
+      )
+      const outcomes: Outcome<Value>[] = []
+      for (const row of rows) outcomes.push(...(await this.#each([row], write)))
+      return outcomes
+    }
+  }
+}
+
+export type ReservedStart = { row: StartedRow; reservation: Reservation }
+
+export type Outcome<T> = { ok: true; value: T } | { ok: false; error: unknown }
+
+/** How many commits of one kind may be under way: a second one hides the latency of the first. */
+const maxFlushes = 2
+
+/** More rows than this make a statement that takes longer than a second one. */
+const maxRows = 500
+
+class Group<Row, Value> {
+  readonly #write: (rows: readonly Row[]) => Promise<Outcome<Value>[]>
+  #waiting: { row: Row; settle: (outcome: Outcome<Value>) => void }[] = []
+  #flushes = 0
+  #drained: (() => void)[] = []
+
+  constructor(write: (rows: readonly Row[]) => Promise<Outcome<Value>[]>) {
+    this.#write = write
+  }
+
+  put(row: Row): Promise<Value> {
+    return new Promise<Value>((resolve, reject) => {
+      this.#waiting.push({
+        row,
+        settle: (outcome) => (outcome.ok ? resolve(outcome.value) : reject(outcome.error)),
+      })
+      if (this.#flushes < maxFlushes) void this.#flush()
+    })
+  }
+
+  async drain(): Promise<void> {
+    if (this.#flushes === 0 && this.#waiting.length === 0) return
+    await new Promise<void>((resolve) => this.#drained.push(resolve))
+  }
+
+  async #flush(): Promise<void> {
+    this.#flushes += 1
+    // What is put in during this turn of the event loop goes along.
+    await Promise.resolve()
+    const taken = this.#waiting.splice(0, maxRows)
+    if (taken.length > 0) {
+      const outcomes = await this.#write(taken.map(({ row }) => row)).catch((error: unknown) =>
+        taken.map((): Outcome<Value> => ({ ok: false, error })),
+      )
+      taken.forEach(({ settle }, index) => {
+        settle(outcomes[index] ?? { ok: false, error: new Error('A row was written without an outcome') })
+      })
+    }
+    this.#flushes -= 1
+    if (this.#waiting.length > 0) void this.#flush()
+    else if (this.#flushes === 0) for (const resolve of this.#drained.splice(0)) resolve()
+  }
+}

@@ -1,0 +1,120 @@
+import { describe, expect, test } from 'vitest'
+import { pickHeaders, shapeOutput } from './redact-output.ts'
+
+const output = {
+  id: 1,
+  status: 'ok',
+  data: { items: [{ name: 'a', key: 'k1' }, { name: 'b', key: 'k2', more: { key: 'k3' } }, 5], total: 2 },
+}
+
+describe('shaping an output', () => {
+  test.each<[readonly string[] | null, readonly string[] | null, unknown]>([
+    [null, null, output],
+    [['id', 'status'], null, { id: 1, status: 'ok' }],
+    [['data.items.name'], null, { data: { items: [{ name: 'a' }, { name: 'b' }] } }],
+    [['data', 'data.items.name'], null, { data: output.data }],
+    [['data.items.name', 'data'], null, { data: output.data }],
+    [['id.x', 'nope', 'data.total.x'], null, { data: {} }],
+    [[], null, {}],
+    [
+      ['data.items'],
+      ['data.items.key', 'data.items.more'],
+      {
+        data: {
+          items: [{ name: 'a', key: '[redacted]' }, { name: 'b', key: '[redacted]', more: '[redacted]' }, 5],
+        },
+      },
+    ],
+    [['id'], ['id'], { id: '[redacted]' }],
+    [null, ['data'], { id: 1, status: 'ok', data: '[redacted]' }],
+  ])('keeps %j and hides %j', (fields, redact, expected) => {
+    expect(shapeOutput(output, { fields, redact })).toEqual(expected)
+  })
+
+  test('enters a list at the top and drops what is no object', () => {
+    expect(shapeOutput([{ id: 1, x: 2 }, 'text', null], { fields: ['id'], redact: null })).toEqual([
+      { id: 1 },
+    ])
+    expect(shapeOutput('text', { fields: ['id'], redact: null })).toBeNull()
+  })
+
+  test('treats prototype names as data', () => {
+    const value = JSON.parse('{"__proto__":{"a":1},"constructor":2}')
+    expect(JSON.stringify(shapeOutput(value, { fields: ['__proto__.a'], redact: null }))).toBe(
+      '{"__proto__":{"a":1}}',
+    )
+    expect(JSON.stringify(shapeOutput({}, { fields: ['constructor', 'toString.name'], redact: null }))).toBe(
+      '{}',
+    )
+    expect(JSON.stringify(shapeOutput(value, { fields: null, redact: ['__proto__', 'constructor'] }))).toBe(
+      '{"__proto__":"[redacted]","constructor":"[redacted]"}',
+    )
+  })
+})
+
+describe('headers of an answer', () => {
+  test('pass by default only when harmless', () => {
+    const headers = [
+      ['Content-Type', 'application/json'],
+      ['ETag', '"1"'],
+      ['Retry-After', '3'],
+      ['X-Total', '9'],
+      ['Set-Cookie', 'a=b'],
+    ] as const
+    expect(pickHeaders(headers, null)).toEqual([
+      ['content-type', 'application/json'],
+      ['etag', '"1"'],
+      ['retry-after', '3'],
+    ])
+    expect(pickHeaders(headers, ['x-TOTAL'])).toEqual([
+      ['content-type', 'application/json'],
+      ['x-total', '9'],
+    ])
+    expect(pickHeaders(headers, [])).toEqual([['content-type', 'application/json']])
+  })
+
+  test.each([
+    'Set-Cookie',
+    'Content-Security-Policy',
+    'Content-Security-Policy-Report-Only',
+    'Access-Control-Allow-Origin',
+    'Strict-Transport-Security',
+    'Content-Length',
+    'Content-Encoding',
+    'Location',
+    'WWW-Authenticate',
+    'X-Request-Id',
+    'Connection',
+    'Keep-Alive',
+    'Transfer-Encoding',
+    'Trailer',
+    'TE',
+    'Upgrade',
+    'Proxy-Authenticate',
+    'Via',
+    'X-NarrowAPI-Error',
+    'X-Execution-ID',
+    'X-Upstream-Status',
+    'X-RateLimit-Remaining',
+    'RateLimit-Policy',
+    'Clear-Site-Data',
+    'Refresh',
+    'Idempotent-Replayed',
+  ])('never pass, even when listed: %s', (name) => {
+    expect(pickHeaders([[name, 'v']], [name])).toEqual([])
+  })
+
+  test('are dropped when the upstream calls them hop-by-hop or their value is not sendable', () => {
+    expect(
+      pickHeaders(
+        [
+          ['connection', 'close, X-Hop'],
+          ['x-hop', '1'],
+          ['x-bad', 'a\r\nset-cookie: b'],
+          ['x-good', '1'],
+        ],
+        ['x-hop', 'x-bad', 'x-good'],
+      ),
+    ).toEqual([['x-good', '1']])
+  })
+})

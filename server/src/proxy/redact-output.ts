@@ -1,0 +1,158 @@
+import { type Header, redacted } from './redact.ts'
+import { isHeaderValue } from './template-headers.ts'
+import { isRecord } from './template-schema.ts'
+
+export type OutputPolicy = {
+  /** Dotted paths to keep; null keeps everything. Arrays are entered: `data.items.name`. */
+  fields: readonly string[] | null
+  /** Dotted paths whose values become `[redacted]`. */
+  redact: readonly string[] | null
+}
+
+/**
+ * Applies a response policy to a parsed answer. Selection fails closed: with `fields` set, whatever is not an
+ * object or array of objects along a path is dropped, and an answer that is a bare scalar becomes null.
+ */
+export const shapeOutput = (output: unknown, policy: OutputPolicy): unknown =>
+  createOutputShaper(policy)(output)
+
+/** The same, made once per action version. */
+export const createOutputShaper = ({ fields, redact }: OutputPolicy): ((output: unknown) => unknown) => {
+  const kept = fields && pathTree(fields)
+  const hidden = redact && redact.length > 0 ? pathTree(redact) : null
+  return (output) => {
+    // Hidden first, so that a path to hide holds whatever is selected around it.
+    const safe = hidden ? hide(output, hidden) : output
+    return kept ? (select(safe, kept) ?? null) : safe
+  }
+}
+
+/**
+ * Response headers that may reach a caller: those of the action's list, or a few harmless ones, and always the
+ * content type. What would speak for our origin, our limits or our connection is never passed on, even when
+ * it is listed, nor is what the upstream's own `Connection` header names.
+ */
+export const pickHeaders = (
+  headers: readonly Header[],
+  allowed: readonly string[] | null,
+): [name: string, value: string][] => {
+  const wanted = new Set(['content-type', ...(allowed ?? defaultHeaders).map((name) => name.toLowerCase())])
+  for (const [name, value] of headers) {
+    if (name.toLowerCase() !== 'connection') continue
+    for (const named of value.split(',')) wanted.delete(named.trim().toLowerCase())
+  }
+  return headers
+    .map(([name, value]): [string, string] => [name.toLowerCase(), value])
+    .filter(([name, value]) => wanted.has(name) && !isNeverPassed(name) && isHeaderValue(value))
+}
+
+const defaultHeaders = ['content-language', 'content-type', 'etag', 'last-modified', 'retry-after']
+
+const neverPassed = new Set([
+  'accept-ch',
+  'age',
+  'alt-svc',
+  'authentication-info',
+  'clear-site-data',
+  'connection',
+  'content-encoding',
+  'content-length',
+  'date',
+  'deprecation',
+  'document-policy',
+  'expect-ct',
+  'host',
+  'idempotent-replayed',
+  'keep-alive',
+  'location',
+  'nel',
+  'origin-agent-cluster',
+  'permissions-policy',
+  'public-key-pins',
+  'refresh',
+  'report-to',
+  'reporting-endpoints',
+  'server',
+  'service-worker-allowed',
+  'set-cookie',
+  'set-cookie2',
+  'sourcemap',
+  'strict-transport-security',
+  'sunset',
+  'te',
+  'timing-allow-origin',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'via',
+  'www-authenticate',
+  'x-content-type-options',
+  'x-execution-id',
+  'x-frame-options',
+  'x-powered-by',
+  'x-request-id',
+  'x-sourcemap',
+  'x-upstream-status',
+  'x-xss-protection',
+])
+const neverPassedPrefixes = [
+  'access-control-',
+  'content-security-policy',
+  'cross-origin-',
+  'proxy-',
+  'ratelimit',
+  'x-narrowapi-',
+  'x-ratelimit-',
+]
+
+const isNeverPassed = (name: string): boolean =>
+  neverPassed.has(name) || neverPassedPrefixes.some((prefix) => name.startsWith(prefix))
+
+/** Paths as a tree: `['a.b', 'a.c']` becomes a → (b, c). An empty node is the end of a path. */
+type PathTree = Map<string, PathTree>
+
+const pathTree = (paths: readonly string[]): PathTree => {
+  const root: PathTree = new Map()
+  const ends = new Set<PathTree>()
+  for (const path of paths) {
+    let node = root
+    for (const key of path.split('.')) {
+      // A path that ends here already speaks for everything below it.
+      if (ends.has(node)) break
+      const next: PathTree = node.get(key) ?? new Map()
+      node.set(key, next)
+      node = next
+    }
+    node.clear()
+    ends.add(node)
+  }
+  return root
+}
+
+/** Undefined where nothing of the value was selected by its kind. */
+const select = (value: unknown, tree: PathTree): unknown => {
+  if (Array.isArray(value)) {
+    return value.map((item) => select(item, tree)).filter((item) => item !== undefined)
+  }
+  if (!isRecord(value)) return undefined
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, member]) => {
+      const below = tree.get(key)
+      if (!below) return []
+      const kept = below.size === 0 ? member : select(member, below)
+      return kept === undefined ? [] : [[key, kept]]
+    }),
+  )
+}
+
+const hide = (value: unknown, tree: PathTree): unknown => {
+  if (Array.isArray(value)) return value.map((item) => hide(item, tree))
+  if (!isRecord(value)) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([key, member]) => {
+      const below = tree.get(key)
+      if (!below) return [key, member]
+      return [key, below.size === 0 ? redacted : hide(member, below)]
+    }),
+  )
+}
