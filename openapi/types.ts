@@ -3588,6 +3588,16 @@ export interface components {
                 "application/json": components["schemas"]["UnavailableError"];
             };
         };
+        /** @description The request does not fit its schema */
+        OpenValidationFailedError: {
+            headers: {
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ValidationFailedError"];
+            };
+        };
         /** @description The body is larger than allowed */
         PayloadTooLargeError: {
             headers: {
@@ -3875,6 +3885,23 @@ export interface components {
             };
             content: {
                 "application/json": components["schemas"]["UpstreamTimeoutError"];
+            };
+        };
+        /** @description The request does not fit its schema */
+        TokenValidationFailedError: {
+            headers: {
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                RateLimit: components["headers"]["RateLimit"];
+                "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
+                "X-Execution-ID": components["headers"]["X-Execution-ID"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ValidationFailedError"];
             };
         };
         /** @description The request does not fit its schema. Or: The Idempotency-Key was used with another request */
@@ -4481,6 +4508,7 @@ export interface operations {
             401: components["responses"]["UnauthorizedError"];
             403: components["responses"]["ForbiddenError"];
             404: components["responses"]["NotFoundError"];
+            422: components["responses"]["ValidationFailedError"];
             429: components["responses"]["RateLimitedError"];
             500: components["responses"]["InternalErrorError"];
             503: components["responses"]["UnavailableError"];
@@ -5094,6 +5122,7 @@ export interface operations {
             400: components["responses"]["TokenInvalidRequestError"];
             401: components["responses"]["TokenUnauthorizedError"];
             403: components["responses"]["TokenPausedError"];
+            422: components["responses"]["TokenValidationFailedError"];
             429: components["responses"]["TokenRateLimitedError"];
             500: components["responses"]["TokenInternalErrorError"];
             503: components["responses"]["TokenUnavailableError"];
@@ -5133,6 +5162,7 @@ export interface operations {
             401: components["responses"]["TokenUnauthorizedError"];
             403: components["responses"]["TokenPausedError"];
             404: components["responses"]["TokenNotFoundError"];
+            422: components["responses"]["TokenValidationFailedError"];
             429: components["responses"]["TokenRateLimitedError"];
             500: components["responses"]["TokenInternalErrorError"];
             503: components["responses"]["TokenUnavailableError"];
@@ -5173,6 +5203,7 @@ export interface operations {
             403: components["responses"]["TokenPausedError"];
             404: components["responses"]["TokenNotFoundError"];
             410: components["responses"]["TokenSunsetError"];
+            422: components["responses"]["TokenValidationFailedError"];
             429: components["responses"]["TokenRateLimitedError"];
             500: components["responses"]["TokenInternalErrorError"];
             503: components["responses"]["TokenUnavailableError"];
@@ -6143,6 +6174,7 @@ export interface operations {
                 };
             };
             400: components["responses"]["OpenInvalidRequestError"];
+            422: components["responses"]["OpenValidationFailedError"];
             500: components["responses"]["OpenInternalErrorError"];
             503: components["responses"]["OpenUnavailableError"];
         };
@@ -6170,6 +6202,7 @@ export interface operations {
                 };
             };
             400: components["responses"]["OpenInvalidRequestError"];
+            422: components["responses"]["OpenValidationFailedError"];
             500: components["responses"]["OpenInternalErrorError"];
             503: components["responses"]["OpenUnavailableError"];
         };

@@ -1,5 +1,5 @@
 import { type AppRoute, type AppRouter, initContract, isAppRoute } from '@ts-rest/core'
-import type { z } from 'zod'
+import { z } from 'zod'
 import type { AuditAction } from './audit.ts'
 import { type ErrorCode, errorResponses } from './errors.ts'
 import type { LimitClass } from './limits.ts'
@@ -46,19 +46,20 @@ export const group = <const P extends string, const R extends Record<string, Rou
   )
 }
 
+/** Also closes the query of routes that take none: an unknown parameter is refused everywhere. */
 const withErrors = (route: Route): AppRoute => ({
   ...route,
+  query: route.query ?? z.strictObject({}),
   responses: { ...route.responses, ...errorResponses(raisedBy(route)) },
 })
 
 /** Every code a route may answer. */
-export const raisedBy = (route: { method: string; metadata: RouteMeta; query?: unknown }): ErrorCode[] => {
+export const raisedBy = (route: { method: string; metadata: RouteMeta }): ErrorCode[] => {
   const { auth = 'key', raises = [], versioned, edge } = route.metadata
   const isChange = route.method !== 'GET'
-  const codes: ErrorCode[] = ['invalid_request', 'internal_error', 'unavailable', ...raises]
+  const codes: ErrorCode[] = ['invalid_request', 'validation_failed', 'internal_error', 'unavailable', ...raises]
   if (auth !== 'none') codes.push('unauthorized', 'rate_limited')
   if (auth === 'key') codes.push('forbidden')
-  if (route.query || isChange) codes.push('validation_failed')
   if (isChange) codes.push('payload_too_large', 'unsupported_media_type')
   if (isChange && auth !== 'none') codes.push('idempotency_in_progress', 'idempotency_key_reused')
   if (versioned && isChange) codes.push('version_conflict')

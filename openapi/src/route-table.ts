@@ -27,16 +27,16 @@ const toRow = (route: ContractRoute): RouteRow => ({
   method: route.method,
   path: route.path.replaceAll(/:(\w+)/g, '{$1}'),
   ...(isPage(route.responses[200]) && { paged: true }),
-  ...(route.query !== undefined && { query: true }),
+  ...(takesInput(route.query) && { query: true }),
   ...('body' in route && takesInput(route.body) && { body: true }),
   ...(route.method !== 'GET' && { idempotent: true }),
 })
 
 const isPage = (schema: unknown): boolean => schema instanceof z.ZodObject && 'next_cursor' in schema.shape
 
-/** A body that can only be `{}` is no argument: the server counts an absent body as `{}`. */
-const takesInput = (body: unknown): boolean =>
-  body instanceof z.ZodType && !(body instanceof z.ZodObject && Object.keys(body.shape).length === 0)
+/** A query or body that can only be empty is no argument: the server counts an absent body as `{}`. */
+const takesInput = (input: unknown): boolean =>
+  input instanceof z.ZodType && !(input instanceof z.ZodObject && Object.keys(input.shape).length === 0)
 
 export const printRouteTable = (table: RouteTable): string => {
   const nouns = Object.entries(table).map(([noun, rows]) => {

@@ -2,7 +2,7 @@ import { type KeyObject, randomBytes } from 'node:crypto'
 import { defaultSettings } from '@narrowapi/contract'
 import type { Clock } from './clock.ts'
 import { describeCredential, hashCredential, newCredential } from './credentials.ts'
-import type { Pool, Sql } from './db/sql.ts'
+import { json, type Pool, type Sql } from './db/sql.ts'
 import type { Ids } from './ids.ts'
 import type { Keyring } from './vault/keys.ts'
 import { checkOpens, openKey } from './vault/open.ts'
@@ -78,7 +78,7 @@ export const createWorkspace = async (
   const { id, name, slug, now } = workspace
   await sql`
     insert into workspaces (id, name, slug, tier, status, settings, metadata, created_at, updated_at)
-    values (${id}, ${name}, ${slug}, 'self_hosted', 'active', ${sql.json(defaultSettings)}, '{}', ${now}, ${now})`
+    values (${id}, ${name}, ${slug}, 'self_hosted', 'active', ${json(sql, defaultSettings)}, '{}', ${now}, ${now})`
   return id
 }
 

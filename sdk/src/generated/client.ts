@@ -2146,7 +2146,7 @@ export interface ActionsOperations {
    * @param id Id of the action.
    * @param options For this call only.
    * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
-   * `rate_limited`, `internal_error`, `unavailable`
+   * `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
    */
   getSchema(id: string, options?: RequestOptions): Call<ActionSchema>
 
@@ -2319,8 +2319,8 @@ export interface XOperations {
    * Each action with its schema, its constraints and what is left of its limits.
    *
    * @param options For this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `paused`, `rate_limited`,
-   * `internal_error`, `unavailable`
+   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `paused`,
+   * `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
    */
   manifest(options?: RequestOptions): Call<Manifest>
 
@@ -2332,7 +2332,7 @@ export interface XOperations {
    * @param id Id of the execution.
    * @param options For this call only.
    * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `paused`, `not_found`,
-   * `rate_limited`, `internal_error`, `unavailable`
+   * `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
    */
   getExecution(id: string, options?: RequestOptions): Call<Execution>
 
@@ -2344,7 +2344,7 @@ export interface XOperations {
    * @param actionId Id or slug of the action.
    * @param options For this call only.
    * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `paused`, `not_found`,
-   * `sunset`, `rate_limited`, `internal_error`, `unavailable`
+   * `sunset`, `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
    */
   get(actionId: string, options?: RequestOptions): Call<Callable>
 
@@ -2613,7 +2613,8 @@ export interface HealthOperations {
    * Answers as long as the process serves requests; looks at nothing else.
    *
    * @param options For this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `internal_error`, `unavailable`
+   * @throws {NarrowApiError} with the code `invalid_request`, `validation_failed`, `internal_error`,
+   * `unavailable`
    */
   live(options?: RequestOptions): Call<Health>
 
@@ -2623,7 +2624,8 @@ export interface HealthOperations {
    * Asks the database, for two seconds at most; `unavailable` while it stops or cannot reach it.
    *
    * @param options For this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `internal_error`, `unavailable`
+   * @throws {NarrowApiError} with the code `invalid_request`, `validation_failed`, `internal_error`,
+   * `unavailable`
    */
   ready(options?: RequestOptions): Call<Health>
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { AuditAction, AuditEvent } from '@narrowapi/contract'
-import type { Sql } from './sql.ts'
+import { json, type Sql } from './sql.ts'
 
 export type Change = AuditEvent['changes'][number]
 export type AuditTarget = AuditEvent['targets'][number]
@@ -44,8 +44,8 @@ export const appendAudit = async (
       prev_hash, hash, created_at
     ) values (
       ${workspaceId}, ${id}, ${event.seq}, ${entry.action}, ${occurred_at}, ${entry.outcome},
-      ${sql.json(entry.actor)}, ${sql.json(entry.targets)}, ${sql.json(jsonOf(entry.changes))},
-      ${sql.json(entry.context)}, ${entry.actor.id}, ${entry.targets.map((target) => target.id)},
+      ${json(sql, entry.actor)}, ${json(sql, entry.targets)}, ${json(sql, entry.changes)},
+      ${json(sql, entry.context)}, ${entry.actor.id}, ${entry.targets.map((target) => target.id)},
       ${head.hash}, ${hash}, ${occurred_at}
     )`
   await sql`update audit_heads set seq = ${event.seq}, hash = ${hash} where workspace_id = ${workspaceId}`
@@ -79,8 +79,3 @@ export const changesBetween = (before: object, after: object, masked: readonly s
 const unremarkable = new Set(['updated_at', 'last_used_at', 'uses', 'used_by'])
 
 const read = (object: object, field: string): unknown => Reflect.get(object, field) ?? null
-
-/** `undefined` has no JSON; what was absent is null in the record. */
-const jsonOf = (changes: readonly Change[]) =>
-  // Changes hold parsed JSON: request fields and rows.
-  JSON.parse(JSON.stringify(changes)) as { field: string; from: null; to: null }[]

@@ -1,4 +1,4 @@
-import type { Sql } from './sql.ts'
+import { json, type Sql } from './sql.ts'
 
 /** The filters that many lists share, as predicates to stand behind `where workspace_id = …`. */
 export type CommonFilters = {
@@ -16,4 +16,4 @@ export const commonFilters = (sql: Sql, filters: CommonFilters) => sql`
   ${filters.updated_after ? sql`and updated_at >= ${filters.updated_after}::timestamptz` : sql``}
   ${filters.updated_before ? sql`and updated_at < ${filters.updated_before}::timestamptz` : sql``}
   ${filters.search ? sql`and name ilike ${`%${filters.search.replaceAll(/[\\%_]/g, '\\$&')}%`}` : sql``}
-  ${filters.metadata ? sql`and metadata @> ${sql.json(filters.metadata)}::jsonb` : sql``}`
+  ${filters.metadata ? sql`and metadata @> ${json(sql, filters.metadata)}::jsonb` : sql``}`

@@ -7,7 +7,7 @@ export type Pool = postgres.Sql<Types>
 type Types = { int8: number; moment: string }
 
 /** Where PostgreSQL is: a URL, or the socket of the embedded one. */
-export type Connection = string | { path: string; database: string; username: string }
+export type Connection = string | { path: string; database: string; username: string; password?: string }
 
 /** `owner` makes and migrates the schema; the other two are explained in the first migration. */
 export type Role = 'owner' | 'narrowapi_app' | 'narrowapi_system'
@@ -39,9 +39,31 @@ export const connect = (
     },
     types: { int8, moment },
   }
-  if (typeof connection !== 'string') return postgres({ ...connection, ...settings })
-  return postgres(connection, { ...settings, ...withoutDelay(connection) })
+  const place = typeof connection === 'string' ? (socketOf(connection) ?? connection) : connection
+  if (typeof place !== 'string') return postgres({ ...place, ...settings })
+  return postgres(place, { ...settings, ...withoutDelay(place) })
 }
+
+/** As with libpq, `?host=/folder` in a URL names the folder of a Unix socket. */
+const socketOf = (url: string): Exclude<Connection, string> | null => {
+  const { searchParams, pathname, username, password, port } = new URL(url)
+  const folder = searchParams.get('host')
+  if (!folder?.startsWith('/')) return null
+  return {
+    path: `${folder}/.s.PGSQL.${port || searchParams.get('port') || 5432}`,
+    database: decodeURIComponent(pathname.slice(1)),
+    username: decodeURIComponent(username),
+    ...(password === '' ? {} : { password: decodeURIComponent(password) }),
+  }
+}
+
+/**
+ * A parameter for a `json` column. The driver's own `sql.json` sends `jsonb`, which sorts the members of an
+ * object; what a caller wrote keeps its order. Only for values that were parsed from JSON or are made of such.
+ */
+export const json = (sql: Sql, value: unknown) => sql.typed(value, jsonType)
+
+const jsonType = 114
 
 /** Counts here stay far below 2^53. */
 const int8: postgres.PostgresType<number> = {

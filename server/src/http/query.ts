@@ -11,9 +11,9 @@ const aliases = new Map([
  * Reads a query string strictly: each parameter once, well-formed UTF-8 without NUL, and `metadata[key]=value`
  * gathered into one record. The record has no prototype, so no name in it means anything.
  */
-export const parseQuery = (text: string): Record<string, unknown> => {
+export const parseQuery = (text: string | null): Record<string, unknown> => {
   const query: Record<string, unknown> = Object.create(null)
-  if (text === '') return query
+  if (!text) return query
   for (const part of text.split('&')) {
     if (part === '') continue
     const equals = part.indexOf('=')

@@ -1,6 +1,6 @@
 import type { Execution } from '@narrowapi/contract'
 import { type KeyScope, keyExpiry } from '../db/idempotency.ts'
-import type { Sql } from '../db/sql.ts'
+import { json, type Sql } from '../db/sql.ts'
 
 /** An execution when it begins, or a refused one that begins and ends at once. */
 export type StartedRow = Pick<
@@ -142,7 +142,7 @@ export const bindKey = async (
 export const endAbandoned = async (sql: Sql, now: string): Promise<number> => {
   const ended = await sql`
     update executions
-    set status = 'failed', error = ${sql.json(abandoned)}, completed_at = ${now}, updated_at = ${now},
+    set status = 'failed', error = ${json(sql, abandoned)}, completed_at = ${now}, updated_at = ${now},
       lease_expires_at = null
     where lease_expires_at < ${now}::timestamptz
     returning id`

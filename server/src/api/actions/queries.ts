@@ -1,7 +1,7 @@
 import type { Action, ActionVersion } from '@narrowapi/contract'
 import { type CommonFilters, commonFilters } from '../../db/filters.ts'
 import { type Keyset, keysetClauses } from '../../db/keyset.ts'
-import { brokenConstraint, type Sql } from '../../db/sql.ts'
+import { brokenConstraint, json, type Sql } from '../../db/sql.ts'
 import { ApiError } from '../../errors.ts'
 import { type ActionDraft, definitionOf } from './rules.ts'
 
@@ -159,9 +159,6 @@ export const slugsLike = async (sql: Sql, workspaceId: string): Promise<Readonly
   const rows = await sql<{ slug: string }[]>`select slug from actions where workspace_id = ${workspaceId}`
   return new Set(rows.map(({ slug }) => slug))
 }
-
-// Definitions and metadata were parsed from JSON.
-const json = (sql: Sql, value: object) => sql.json(value as Record<string, never>)
 
 const one = (rows: readonly Row[]): Action => {
   const [row] = rows

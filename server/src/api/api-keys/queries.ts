@@ -1,7 +1,7 @@
 import type { ApiKey, CreateApiKey, GrantedScope } from '@narrowapi/contract'
 import { type CommonFilters, commonFilters } from '../../db/filters.ts'
 import { type Keyset, keysetClauses } from '../../db/keyset.ts'
-import type { Sql } from '../../db/sql.ts'
+import { json, type Sql } from '../../db/sql.ts'
 import { ApiError } from '../../errors.ts'
 import { makesKeys } from './rules.ts'
 
@@ -50,7 +50,7 @@ export const insertApiKey = async (
       metadata, created_at, updated_at
     ) values (
       ${workspaceId}, ${key.id}, ${key.name}, ${key.hash}, ${key.prefix}, ${key.last_four}, ${key.scopes},
-      ${key.rate_limit_tier}, ${key.allowed_ips}, ${key.expires_at}, ${key.created_by}, ${sql.json(key.metadata)},
+      ${key.rate_limit_tier}, ${key.allowed_ips}, ${key.expires_at}, ${key.created_by}, ${json(sql, key.metadata)},
       ${key.now}, ${key.now}
     )
     returning ${columns(sql, key.now)}`

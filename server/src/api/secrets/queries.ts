@@ -1,7 +1,7 @@
 import type { CreateSecret, Secret, UpdateSecret } from '@narrowapi/contract'
 import { type CommonFilters, commonFilters } from '../../db/filters.ts'
 import { type Keyset, keysetClauses } from '../../db/keyset.ts'
-import type { Sql } from '../../db/sql.ts'
+import { json, type Sql } from '../../db/sql.ts'
 import { ApiError } from '../../errors.ts'
 
 const expiringDays = 14
@@ -56,7 +56,7 @@ export const insertSecret = async (
       created_at, updated_at
     ) values (
       ${workspaceId}, ${secret.id}, ${secret.name}, ${secret.type}, 1, ${secret.key_id}, ${secret.sealed},
-      ${secret.fingerprint}, ${secret.expires_at}, ${now}, ${sql.json(secret.metadata)}, ${now}, ${now}
+      ${secret.fingerprint}, ${secret.expires_at}, ${now}, ${json(sql, secret.metadata)}, ${now}, ${now}
     )
     returning ${columns(sql, secret.now)}`
   return created ?? missing()
@@ -92,7 +92,7 @@ export const updateSecret = async (
     set updated_at = ${now.toISOString()}
       ${name === undefined ? sql`` : sql`, name = ${name}`}
       ${expires_at === undefined ? sql`` : sql`, expires_at = ${expires_at}`}
-      ${metadata === undefined ? sql`` : sql`, metadata = ${sql.json(metadata)}`}
+      ${metadata === undefined ? sql`` : sql`, metadata = ${json(sql, metadata)}`}
     where workspace_id = ${workspaceId} and id = ${id}
     returning ${columns(sql, now)}`
   return updated ?? missing()

@@ -1,7 +1,7 @@
 import type { ActionDefinition, Token } from '@narrowapi/contract'
 import { type CommonFilters, commonFilters } from '../../db/filters.ts'
 import { type Keyset, keysetClauses } from '../../db/keyset.ts'
-import type { Sql } from '../../db/sql.ts'
+import { json, type Sql } from '../../db/sql.ts'
 import { ApiError } from '../../errors.ts'
 import type { HeldGrant } from '../../proxy/authority.ts'
 import type { NewToken } from './rules.ts'
@@ -77,7 +77,7 @@ export const insertToken = async (
     ) values (
       ${workspaceId}, ${token.id}, ${token.name}, ${token.hash}, ${token.prefix}, ${token.last_four},
       ${token.not_before}, ${token.expires_at}, ${token.max_uses}, ${token.allowed_ips}, ${token.rate_limit_rpm},
-      ${token.created_by}, ${sql.json(token.metadata)}, ${token.now}, ${token.now}
+      ${token.created_by}, ${json(sql, token.metadata)}, ${token.now}, ${token.now}
     )`
   const grants = token.grants.map((grant, position) => ({ ...grant, position }))
   await sql`

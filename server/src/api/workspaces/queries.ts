@@ -1,6 +1,6 @@
 import type { Workspace } from '@narrowapi/contract'
 import { type Keyset, keysetClauses } from '../../db/keyset.ts'
-import type { Sql } from '../../db/sql.ts'
+import { json, type Sql } from '../../db/sql.ts'
 import { ApiError } from '../../errors.ts'
 
 const columns = (sql: Sql) => sql`
@@ -41,7 +41,7 @@ export const updateWorkspace = async (
   const [updated] = await sql<Workspace[]>`
     update workspaces
     set name = ${workspace.name}, tier = ${workspace.tier}, status = ${workspace.status},
-      settings = ${sql.json(workspace.settings)}, metadata = ${sql.json(workspace.metadata)},
+      settings = ${json(sql, workspace.settings)}, metadata = ${json(sql, workspace.metadata)},
       updated_at = ${workspace.updated_at}
     where id = ${workspaceId} and id = ${workspace.id}
     returning ${columns(sql)}`
