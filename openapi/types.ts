@@ -1327,13 +1327,13 @@ export interface components {
                 uses_left: number | null;
             };
         };
-        /** @description The request conflicts with the current state. Or: The object was changed since you read it. Or: A request with this Idempotency-Key is still running */
-        ConflictOrVersionConflictOrIdempotencyInProgressError: {
+        /** @description The request conflicts with the current state. Or: A request with this Idempotency-Key is still running */
+        ConflictOrIdempotencyInProgressError: {
             /**
-             * @description `conflict`: The request conflicts with the current state. `version_conflict`: The object was changed since you read it. `idempotency_in_progress`: A request with this Idempotency-Key is still running
+             * @description `conflict`: The request conflicts with the current state. `idempotency_in_progress`: A request with this Idempotency-Key is still running
              * @enum {string}
              */
-            error: "conflict" | "version_conflict" | "idempotency_in_progress";
+            error: "conflict" | "idempotency_in_progress";
         } & WithRequired<components["schemas"]["Error"], "error">;
         /** @description The request conflicts with the current state. Or: The object was changed since you read it. Or: The object is in a state that does not allow this. Or: A request with this Idempotency-Key is still running */
         ConflictOrVersionConflictOrInvalidStateOrIdempotencyInProgressError: {
@@ -3392,8 +3392,8 @@ export interface components {
         };
     };
     responses: {
-        /** @description The request conflicts with the current state. Or: The object was changed since you read it. Or: A request with this Idempotency-Key is still running */
-        ConflictOrVersionConflictOrIdempotencyInProgressError: {
+        /** @description The request conflicts with the current state. Or: A request with this Idempotency-Key is still running */
+        ConflictOrIdempotencyInProgressError: {
             headers: {
                 "X-Request-ID": components["headers"]["X-Request-ID"];
                 "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
@@ -3404,7 +3404,7 @@ export interface components {
                 [name: string]: unknown;
             };
             content: {
-                "application/json": components["schemas"]["ConflictOrVersionConflictOrIdempotencyInProgressError"];
+                "application/json": components["schemas"]["ConflictOrIdempotencyInProgressError"];
             };
         };
         /** @description The request conflicts with the current state. Or: The object was changed since you read it. Or: The object is in a state that does not allow this. Or: A request with this Idempotency-Key is still running */
@@ -4208,7 +4208,7 @@ export interface operations {
             400: components["responses"]["InvalidRequestError"];
             401: components["responses"]["UnauthorizedError"];
             403: components["responses"]["ForbiddenOrActionLimitReachedError"];
-            409: components["responses"]["ConflictOrVersionConflictOrIdempotencyInProgressError"];
+            409: components["responses"]["ConflictOrIdempotencyInProgressError"];
             413: components["responses"]["PayloadTooLargeError"];
             415: components["responses"]["UnsupportedMediaTypeError"];
             422: components["responses"]["ValidationFailedOrIdempotencyKeyReusedError"];

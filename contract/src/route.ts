@@ -54,7 +54,7 @@ const withErrors = (route: Route): AppRoute => ({
 })
 
 /** Every code a route may answer. */
-export const raisedBy = (route: { method: string; metadata: RouteMeta }): ErrorCode[] => {
+export const raisedBy = (route: { method: string; path: string; metadata: RouteMeta }): ErrorCode[] => {
   const { auth = 'key', raises = [], versioned, edge } = route.metadata
   const isChange = route.method !== 'GET'
   const codes: ErrorCode[] = ['invalid_request', 'validation_failed', 'internal_error', 'unavailable', ...raises]
@@ -62,7 +62,8 @@ export const raisedBy = (route: { method: string; metadata: RouteMeta }): ErrorC
   if (auth === 'key') codes.push('forbidden')
   if (isChange) codes.push('payload_too_large', 'unsupported_media_type')
   if (isChange && auth !== 'none') codes.push('idempotency_in_progress', 'idempotency_key_reused')
-  if (versioned && isChange) codes.push('version_conflict')
+  // What is created has no version that anyone could have read.
+  if (versioned && isChange && route.path.includes(':')) codes.push('version_conflict')
   if (edge) codes.push('not_found')
   return [...new Set(codes)]
 }

@@ -1,8 +1,8 @@
-import type { ApiKey, ClientOptions, LogLevel, Middleware, NarrowEvent } from './types.ts'
+import type { Credential, ClientOptions, LogLevel, Middleware, NarrowEvent } from './types.ts'
 
 /** A client's options with every default filled in. */
 export interface Config {
-  readonly apiKey: ApiKey | undefined
+  readonly apiKey: Credential | undefined
   readonly baseUrl: string
   readonly timeout: number
   readonly totalTimeout: number

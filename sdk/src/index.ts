@@ -18,9 +18,9 @@ export type * from './generated/client.ts'
 export type { ErrorCode } from './generated/errors.ts'
 export { type CallResponse, type RateLimit, responseOf } from './response.ts'
 export type {
-  ApiKey,
   Call,
   ClientOptions,
+  Credential,
   Logger,
   LogLevel,
   Middleware,

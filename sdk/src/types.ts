@@ -15,7 +15,7 @@ export type Route = {
 export type Routes = { readonly [noun: string]: { readonly [verb: string]: Route } }
 
 /** The key itself, or a function asked before every attempt, for keys that rotate while a process runs. */
-export type ApiKey = string | (() => string | Promise<string>)
+export type Credential = string | (() => string | Promise<string>)
 
 /** What may be said once for a client and again for a single call, where it wins. */
 export interface SharedOptions {
@@ -52,7 +52,7 @@ export interface RequestOptions extends SharedOptions {
 /** Options of a client. */
 export interface ClientOptions extends SharedOptions {
   /** Default: the environment variable `NARROWAPI_API_KEY`. An `sk_…` key, or an `sxt_…` token for `execute`. */
-  apiKey?: ApiKey | undefined
+  apiKey?: Credential | undefined
   /** Default: `NARROWAPI_BASE_URL`, else `http://127.0.0.1:3000`, where a server started with no options listens. */
   baseUrl?: string | undefined
   /** Default: the global `fetch` at the moment of each attempt. */

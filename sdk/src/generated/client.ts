@@ -2062,9 +2062,9 @@ export interface ActionsOperations {
    * @param body What to send.
    * @param options For this call only.
    * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`,
-   * `action_limit_reached`, `conflict`, `version_conflict`, `idempotency_in_progress`,
-   * `payload_too_large`, `unsupported_media_type`, `validation_failed`, `idempotency_key_reused`,
-   * `rate_limited`, `internal_error`, `unavailable`
+   * `action_limit_reached`, `conflict`, `idempotency_in_progress`, `payload_too_large`,
+   * `unsupported_media_type`, `validation_failed`, `idempotency_key_reused`, `rate_limited`,
+   * `internal_error`, `unavailable`
    */
   create(body: CreateAction, options?: RequestOptions): Call<Action>
 

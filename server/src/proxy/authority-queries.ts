@@ -1,6 +1,13 @@
-import type { GrantedScope, WorkspaceSettings } from '@narrowapi/contract'
+import type { Constraint, GrantedScope, WorkspaceSettings } from '@narrowapi/contract'
 import type { Sql } from '../db/sql.ts'
-import type { HeldGrant } from './authority.ts'
+
+/** One action a token may run, and how narrowly. */
+export type HeldGrant = {
+  action_id: string
+  constraints: readonly Constraint[]
+  fixed_input: Readonly<Record<string, unknown>> | null
+  max_uses: number | null
+}
 
 type WorkspacePart = {
   workspace_id: string

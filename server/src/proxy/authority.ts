@@ -1,17 +1,13 @@
 import type { KeyObject } from 'node:crypto'
 import type { BlockList } from 'node:net'
-import {
-  type Constraint,
-  expandScopes,
-  type GrantedScope,
-  type Scope,
-  type WorkspaceSettings,
-} from '@narrowapi/contract'
+import { expandScopes, type GrantedScope, type Scope, type WorkspaceSettings } from '@narrowapi/contract'
 import { addressList, isListed } from '../addresses.ts'
 import { type CredentialKind, checkCredential, hashCredential } from '../credentials.ts'
 import { FreshCache } from '../db/fresh-cache.ts'
 import type { Pool } from '../db/sql.ts'
-import { findKey, findToken, type KeyRow, type TokenRow } from './authority-queries.ts'
+import { findKey, findToken, type HeldGrant, type KeyRow, type TokenRow } from './authority-queries.ts'
+
+export type { HeldGrant }
 
 export type WorkspaceState = {
   id: string
@@ -32,13 +28,6 @@ export type KeyHolder = {
   scopes: ReadonlySet<Scope>
   requestsPerMinute: number
   term: Term
-}
-
-export type HeldGrant = {
-  action_id: string
-  constraints: readonly Constraint[]
-  fixed_input: Readonly<Record<string, unknown>> | null
-  max_uses: number | null
 }
 
 /** Who asks with an execution token, and what it may run. */

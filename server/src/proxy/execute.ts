@@ -1,37 +1,20 @@
 import type { Decision, Execution } from '@narrowapi/contract'
-import type { Clock } from '../clock.ts'
 import type { KeyScope, StoredReply } from '../db/idempotency.ts'
-import type { LimitState, RateLimiter } from '../db/rate-limit.ts'
-import type { Pool } from '../db/sql.ts'
+import type { LimitState } from '../db/rate-limit.ts'
 import { ApiError } from '../errors.ts'
-import type { Ids } from '../ids.ts'
-import type { Replies } from '../replies.ts'
 import type { HeldGrant, Holder } from './authority.ts'
-import { type Catalogue, type LoadedAction, missingSecret, type OpenSecret } from './catalogue.ts'
+import { type LoadedAction, missingSecret, type OpenSecret } from './catalogue.ts'
 import { isAllowedHost } from './compile.ts'
-import { type Egress, type UpstreamAnswer, UpstreamFailure } from './egress.ts'
+import { type UpstreamAnswer, UpstreamFailure } from './egress.ts'
 import { inject } from './inject.ts'
 import { judge } from './judge.ts'
 import { type Claim, keyTaken, lookUpKey } from './keyed-call.ts'
 import { countCall } from './limits.ts'
 import { failureOf, type Outcome, outcomeOf } from './outcome.ts'
-import type { Recorder } from './record.ts'
+import type { ProxyParts } from './parts.ts'
 import type { EndedRow, StartedRow } from './record-queries.ts'
 import type { Reservation } from './reserve.ts'
 import type { BuiltRequest } from './template.ts'
-import type { Usage } from './usage.ts'
-
-export type ProxyParts = {
-  system: Pool
-  clock: Clock
-  ids: Ids
-  limiter: RateLimiter
-  catalogue: Catalogue
-  recorder: Recorder
-  egress: Egress
-  usage: Usage
-  replies: Replies
-}
 
 export type CallRequest = {
   holder: Holder

@@ -1,6 +1,6 @@
 import { type KeyScope, keyReused, type StoredReply } from '../db/idempotency.ts'
 import { ApiError } from '../errors.ts'
-import type { ProxyParts } from './execute.ts'
+import type { ProxyParts } from './parts.ts'
 import { findBoundKey } from './record-queries.ts'
 
 /** A call's hold on an idempotency key. */

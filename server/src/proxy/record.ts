@@ -1,7 +1,7 @@
 import type { Pool } from '../db/sql.ts'
 import type { Log } from '../log.ts'
 import { addExecutions, changeExecutions, type EndedRow, type StartedRow } from './record-queries.ts'
-import { type Reservation, type Reserved, startReserved } from './reserve.ts'
+import { type Reservation, type Reserved, type ReservedStart, startReserved } from './reserve.ts'
 
 /**
  * Writes executions by group commit: what arrives while a commit is under way shares the next one. Nothing
@@ -61,8 +61,6 @@ export class Recorder {
     }
   }
 }
-
-export type ReservedStart = { row: StartedRow; reservation: Reservation }
 
 export type Outcome<T> = { ok: true; value: T } | { ok: false; error: unknown }
 

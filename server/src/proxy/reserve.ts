@@ -1,7 +1,6 @@
 import type { KeyScope } from '../db/idempotency.ts'
 import type { Pool, Sql } from '../db/sql.ts'
-import type { ReservedStart } from './record.ts'
-import { addExecutions, bindKey } from './record-queries.ts'
+import { addExecutions, bindKey, type StartedRow } from './record-queries.ts'
 
 /** What a call must take before it may be sent. Null parts need nothing. */
 export type Reservation = {
@@ -13,6 +12,8 @@ export type Reservation = {
   quota: { workspaceId: string; windowStart: string; limit: number } | null
   key: { scope: KeyScope; fingerprint: string; leaseExpiresAt: string; now: Date } | null
 }
+
+export type ReservedStart = { row: StartedRow; reservation: Reservation }
 
 /** Started, or why not. `key_taken`: another call with this key began meanwhile. */
 export type Reserved = 'started' | 'token_exhausted' | 'execution_limit_reached' | 'key_taken'
