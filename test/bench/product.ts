@@ -1,0 +1,80 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, mkdtemp, open, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { databaseName, superuser } from '../../server/src/db/embedded-cluster.ts'
+import { connect, type Pool } from '../../server/src/db/sql.ts'
+import { pidOf } from './processes.ts'
+
+export type Product = {
+  url: string
+  ownerKey: string
+  pid: number
+  postgresPid: number
+  database: { path: string; database: string; username: string }
+  /** A superuser's pool, for counting what was recorded. */
+  sql: Pool
+  stop(): Promise<void>
+}
+
+/** The server as an operator runs it: `main.ts` in production, with its own PostgreSQL, logging to a file. */
+export const startProduct = async (): Promise<Product> => {
+  const folder = await mkdtemp(join(tmpdir(), 'narrowapi-bench-'))
+  await chmod(folder, 0o755)
+  const dataDir = join(folder, 'data')
+  const logFile = join(folder, 'server.log')
+  const log = await open(logFile, 'w')
+  const main = fileURLToPath(new URL('../../server/src/main.ts', import.meta.url))
+  const child = spawn(process.execPath, [...profiling(), main], {
+    env: {
+      ...process.env,
+      NODE_ENV: 'production',
+      LOG_LEVEL: 'info',
+      PORT: '0',
+      NARROWAPI_DATA_DIR: dataDir,
+      NARROWAPI_EGRESS_ALLOW: '127.0.0.1',
+    },
+    stdio: ['ignore', log.fd, log.fd],
+  })
+  const ended = once(child, 'exit')
+  await log.close()
+  const { url, ownerKey } = await readWelcome(logFile, () => child.exitCode === null)
+  const postgresFolder = join(dataDir, 'postgres')
+  const database = {
+    path: join(postgresFolder, '.s.PGSQL.5432'),
+    database: databaseName,
+    username: superuser,
+  }
+  const sql = connect(database, 'owner', { max: 1 })
+  return {
+    url,
+    ownerKey,
+    pid: pidOf(child),
+    postgresPid: Number.parseInt(await readFile(join(postgresFolder, 'postmaster.pid'), 'utf8'), 10),
+    database,
+    sql,
+    async stop() {
+      await sql.end()
+      child.kill('SIGTERM')
+      await ended
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** `npm run bench -- --cpu-prof` leaves a profile of the server in the current folder. */
+const profiling = (): string[] => (process.argv.includes('--cpu-prof') ? ['--cpu-prof'] : [])
+
+const readWelcome = async (logFile: string, isRunning: () => boolean) => {
+  while (isRunning()) {
+    const text = await readFile(logFile, 'utf8')
+    const url = /answers at (http\S+)/.exec(text)?.[1]
+    const ownerKey = /\bsk_[0-9A-Za-z]{49}/.exec(text)?.[0]
+    if (url && ownerKey) return { url, ownerKey }
+    await delay(20)
+  }
+  throw new Error(`The server did not start: ${await readFile(logFile, 'utf8')}`)
+}
