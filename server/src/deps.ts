@@ -43,6 +43,8 @@ export type Deps = {
   /** Where callers find this server, known once it listens. */
   publicUrl: () => string
   isStopping: () => boolean
+  /** Forgets what is remembered of credentials, actions and secrets. */
+  expire: () => void
 }
 
 export type Running = {
@@ -105,6 +107,10 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
       egress: new Egress({ allow: config.egressAllow, ownAddresses: () => (listening ? [listening] : []) }),
       publicUrl: () => config.publicUrl ?? addressUrl(listening),
       isStopping: () => stopping,
+      expire: () => {
+        authority.expire()
+        catalogue.expire()
+      },
     }
     await listenForChanges(deps)
     return {
@@ -136,11 +142,7 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
  * Whatever is remembered of credentials, actions and secrets is forgotten when PostgreSQL tells of a change,
  * and when the listening connection is made anew, since something may have been missed meanwhile.
  */
-const listenForChanges = async ({ system, authority, catalogue }: Deps): Promise<void> => {
-  const expire = (): void => {
-    authority.expire()
-    catalogue.expire()
-  }
+const listenForChanges = async ({ system, expire }: Deps): Promise<void> => {
   await system.listen('narrowapi_authority', expire, expire)
 }
 

@@ -21,7 +21,7 @@ const drainMs = 25_000
 export const startServer = async (config: Config, log: Log, clock?: Clock): Promise<NarrowServer> => {
   const running = await createDeps(config, log, clock)
   const { deps } = running
-  const server = createHttpServer()
+  const server = createHttpServer(deps)
   const maintenance = startMaintenance(deps)
   try {
     await new Promise<void>((resolve, reject) => {

@@ -11,10 +11,15 @@ export type TestDatabase = {
 }
 
 /** A database of its own with the whole schema, cloned from the template in a few milliseconds. */
-export const createDatabase = async (): Promise<TestDatabase> => {
+export const createDatabase = (): Promise<TestDatabase> => create(`template ${templateDatabase}`)
+
+/** A database in which no server has ever started. */
+export const createEmptyDatabase = (): Promise<TestDatabase> => create('')
+
+const create = async (template: string): Promise<TestDatabase> => {
   const name = `test_${randomBytes(6).toString('hex')}`
   const urlOf = (database: string) => inject('postgresUrl').replace('{database}', database)
-  await asAdmin(urlOf('postgres'), `create database ${name} template ${templateDatabase}`)
+  await asAdmin(urlOf('postgres'), `create database ${name} ${template}`)
   const sql = connect(urlOf(name), 'owner', { max: 3 })
   return {
     url: urlOf(name),

@@ -1,4 +1,6 @@
-import type { Actor } from './server.ts'
+import type { ContractRoute } from '@narrowapi/contract'
+import { z } from 'zod'
+import type { Actor, TestServer } from './server.ts'
 
 /** The smallest valid body of each thing that can be created. */
 export const examples = {
@@ -36,3 +38,44 @@ export const createEverything = async (
   if (!execution || !event) throw new Error('The call left no execution or no audit event')
   return { workspaceId, action, token, secret, apiKey, execution, event }
 }
+
+export type Everything = Awaited<ReturnType<typeof createEverything>>
+export type World = Everything & { owner: Actor; upstreamUrl: string }
+
+/** A new workspace with one of everything in it. */
+export const createWorld = async (server: TestServer, upstreamUrl: string): Promise<World> => {
+  const owner = await server.newWorkspace()
+  return { ...(await createEverything(owner, upstreamUrl, server.as)), owner, upstreamUrl }
+}
+
+/** A valid body for every route that takes one which may not be empty, by `noun.name`. */
+const bodies: Record<string, (world: World) => unknown> = {
+  'actions.create': ({ upstreamUrl }) => examples.action(upstreamUrl),
+  'actions.update': () => ({ description: 'Refunds a charge' }),
+  'actions.test': () => ({ input: examples.input() }),
+  'tokens.create': ({ action }) => examples.token(action.id),
+  'secrets.create': examples.secret,
+  'secrets.update': () => ({ value: 'payments-secret-9876543210' }),
+  'apiKeys.create': examples.apiKey,
+  'workspaces.update': () => ({ settings: { timezone: 'Europe/London' } }),
+  'x.dryRun': examples.input,
+  'x.execute': examples.input,
+}
+
+/** A body the route takes, or nothing for routes without one. */
+export const bodyFor = (routeId: string, route: ContractRoute, world: World): unknown =>
+  'body' in route && route.body instanceof z.ZodType ? (bodies[routeId]?.(world) ?? {}) : undefined
+
+/** What may stand in a path, in a workspace: each parameter takes the first that fits its schema. */
+export const idsOf = ({ action, token, secret, apiKey, execution, event, workspaceId }: Everything) => [
+  ...[action, token, secret, apiKey, execution, event].map(({ id }) => id),
+  workspaceId,
+]
+
+export const pathFor = (route: ContractRoute, ids: readonly string[]): string =>
+  route.path.replaceAll(/:([a-z_]+)/g, (_, name: string) => {
+    const schema = route.pathParams instanceof z.ZodObject ? route.pathParams.shape[name] : undefined
+    const value = [...ids, '1'].find((id) => schema?.safeParse(id).success)
+    if (value === undefined) throw new Error(`No example fits the parameter ${name} of ${route.path}`)
+    return value
+  })

@@ -366,6 +366,6 @@ export const hostileUrls: readonly HostileUrl[] = [
     'https://localhost.example.com/',
     'https://10.example.com/',
     'https://example.com/?next=http://127.0.0.1/',
-    'https://example.com/@handle/\u00e9',
+    'https://example.com/@handle/%C3%A9',
   ].map((url): HostileUrl => ({ url, class: 'plain', stage: 'allow' })),
 ]

@@ -21,12 +21,13 @@ export const ExecutionSource = z.enum(['proxy', 'test'])
 export const Decision = z
   .object({
     allowed: z.boolean().describe('Whether the call may be sent'),
-    policy_revision: z
-      .string()
-      .meta({ description: 'Which versions of the action and token decided', examples: ['3/1'] }),
+    policy_revision: z.string().meta({
+      description: 'Which versions of the action and token decided',
+      examples: ['action:3 token:2026-01-15T10:30:00.000Z'],
+    }),
     matched: z.array(z.string()).meta({
-      description: 'The constraints that were looked at, as `level: op path`',
-      examples: [['action: max /amount']],
+      description: 'The constraints that were looked at, by where they are written',
+      examples: [['action.constraints.0']],
     }),
     rule: z.string().nullable().describe('The constraint that refused'),
     path: z.string().nullable().describe('JSON Pointer to the refused value'),

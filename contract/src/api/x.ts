@@ -77,6 +77,7 @@ export const Manifest = z
 export type Manifest = z.output<typeof Manifest>
 
 const Input = JsonObject.meta({
+  id: 'CallInput',
   description: 'The input, as the schema of the action says',
   examples: [{ charge_id: 'ch_1', amount: 1200 }],
 })

@@ -27,15 +27,13 @@ const run = async (deps: Deps, req: Request, res: Response): Promise<void> => {
   const context = contextOf(req)
   const { token } = context
   if (!token) throw new Error('A call ran without a token')
-  const idempotencyKey = readIdempotencyKey(headerValues(req, 'idempotency-key'))
-  // Read whole before anything is decided: an answer sent in the middle of a body spoils the connection.
-  const body = await readBody(req, limits.executeBodyBytes)
+  const body = await readWhole(req, res)
   const reply = await execute(deps, {
     holder: token,
     name: String(req.params.action_id),
-    idempotencyKey,
-    fingerprint: () => createHash('sha256').update(body).digest('hex'),
-    parseInput: () => parseInput(req, body),
+    idempotencyKey: () => readIdempotencyKey(headerValues(req, 'idempotency-key')),
+    fingerprint: () => createHash('sha256').update(body()).digest('hex'),
+    parseInput: () => parseInput(req, body()),
     tellLimits: (state) => {
       for (const [name, value] of limitHeaders(state, deps.clock.now().getTime())) res.setHeader(name, value)
     },
@@ -53,8 +51,31 @@ const identify = async (deps: Deps, req: Request, res: Response): Promise<void> 
   }
 }
 
+/**
+ * Reads the body before anything is decided, because an answer sent in the middle of one spoils the connection.
+ * What is wrong with it is said when it is asked for, after the refusals that come first.
+ */
+const readWhole = async (req: Request, res: Response): Promise<() => Buffer> => {
+  try {
+    const body = await readBody(req, limits.executeBodyBytes)
+    return () => body
+  } catch (refusal) {
+    // What is left of it stays unread, so the connection cannot carry another request.
+    res.setHeader('Connection', 'close')
+    return () => {
+      throw refusal
+    }
+  }
+}
+
 /** An absent body is an empty input. */
 const parseInput = (req: Request, body: Buffer): unknown => {
+  const [unknown] = Object.keys(req.query)
+  if (unknown !== undefined) {
+    throw new ApiError('validation_failed', 'Send the input as a JSON body', {
+      details: [{ field: unknown, message: 'is not a query parameter of this call' }],
+    })
+  }
   if (body.length === 0) return {}
   checkMediaType(req.headers)
   return parseJson(body)

@@ -19,8 +19,9 @@ export const readBody = (req: IncomingMessage, maxBytes: number): Promise<Buffer
     const onData = (chunk: Buffer): void => {
       size += chunk.length
       if (size > maxBytes) {
-        req.pause()
+        // The rest is read and dropped: a close with bytes unread would take the answer from the caller.
         finish(tooLarge(maxBytes))
+        req.resume()
       } else chunks.push(chunk)
     }
     const onEnd = (): void => finish(null)

@@ -39,14 +39,13 @@ type HeaderTarget = { setHeader(name: string, value: string): unknown }
 
 /** The headers that a status or code demands (RFC 9110, 6585). */
 export const setErrorHeaders = (res: HeaderTarget, error: ApiError): void => {
-  const { retry_after_seconds } = error.extras
+  const { retry_after_seconds, upstream_status } = error.extras
   res.setHeader('Cache-Control', 'no-store')
   res.setHeader('X-NarrowAPI-Error', error.code)
   if (error.status === 401) res.setHeader('WWW-Authenticate', 'Bearer realm="NarrowAPI"')
+  if (upstream_status !== undefined) res.setHeader('X-Upstream-Status', String(upstream_status))
   if (error.status === 415) res.setHeader('Accept', 'application/json')
   if (retry_after_seconds !== undefined) res.setHeader('Retry-After', String(Math.ceil(retry_after_seconds)))
-  // What is left of the body is not read, so the connection cannot carry another request.
-  if (error.status === 413) res.setHeader('Connection', 'close')
 }
 
 /** What is told of a thrown value. What is not ours to tell goes to `onFailure` and becomes `internal_error`. */

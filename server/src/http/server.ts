@@ -1,42 +1,81 @@
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Deps } from '../deps.ts'
+import { ApiError } from '../errors.ts'
+import { errorBody } from './problem.ts'
 
 /**
- * The listening side, with every limit said: Node's own defaults wait for minutes. `keepAliveTimeout` is longer
+ * How long callers may take, in milliseconds; Node's own defaults wait for minutes. `keepAliveTimeout` is longer
  * than the idle time of common load balancers, so that they close first.
  */
-export const createHttpServer = (): Server => {
+const patience = {
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  connectionsCheckingInterval: 2_000,
+  keepAliveTimeout: 65_000,
+}
+
+/** The listening side. Tests give it less patience. */
+export const createHttpServer = (deps: Deps, waits: Partial<typeof patience> = {}): Server => {
   const server = createServer({
+    ...patience,
+    ...waits,
     maxHeaderSize: 16_384,
-    headersTimeout: 10_000,
-    requestTimeout: 30_000,
-    connectionsCheckingInterval: 2_000,
-    keepAliveTimeout: 65_000,
     noDelay: true,
+    // The first step refuses a missing Host, with a body that says so.
+    requireHostHeader: false,
   })
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => refuseBytes(error, socket))
+  const requests = new WeakMap<Socket, IncomingMessage | 'several'>()
+  server.on('request', (req) => {
+    requests.set(req.socket, requests.has(req.socket) ? 'several' : req)
+  })
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    const request = requests.get(socket)
+    // An answer to bytes that are no request must not be taken for the answer to a request before them.
+    const isAlone = request === undefined || (request !== 'several' && !request.complete)
+    if (isAlone && socket.bytesWritten === 0 && socket.writable && error.code !== 'ECONNRESET') {
+      const { status, message } = reasonOf(error)
+      socket.write(refusal(deps, status, message))
+    }
+    socket.destroySoon()
+  })
   server.on('checkExpectation', (_req, res) => {
-    res.writeHead(417, { 'Content-Type': 'application/json', Connection: 'close' })
-    res.end(body('invalid_request', 'Expect may only be 100-continue'))
+    res.socket?.write(refusal(deps, '417 Expectation Failed', 'Expect may only be 100-continue'))
+    res.socket?.destroySoon()
   })
   server.on('connect', (_req, socket) => socket.destroy())
   return server
 }
 
 /** What is not HTTP, or too slow or too long, gets one short answer, and the connection ends. */
-const refuseBytes = (error: NodeJS.ErrnoException, socket: Socket): void => {
-  if (!socket.writable || error.code === 'ECONNRESET') {
-    socket.destroy()
-    return
+const reasonOf = ({ code }: NodeJS.ErrnoException): { status: string; message: string } => {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return { status: '431 Request Header Fields Too Large', message: 'The headers are too large' }
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return { status: '408 Request Timeout', message: 'The request took too long to arrive' }
+    default:
+      return { status: '400 Bad Request', message: 'The request is not well-formed HTTP/1.1' }
   }
-  const [status, text] =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? ['431 Request Header Fields Too Large', body('invalid_request', 'The headers are too large')]
-      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? ['408 Request Timeout', body('invalid_request', 'The request took too long to arrive')]
-        : ['400 Bad Request', body('invalid_request', 'The request is not well-formed HTTP/1.1')]
-  const head = `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n`
-  socket.end(head + text)
 }
 
-const body = (error: string, message: string): string => JSON.stringify({ error, message, request_id: '' })
+/** A whole answer as text, for where there is no request that could be answered. */
+const refusal = (deps: Deps, status: string, message: string): string => {
+  const requestId = deps.ids.next('req')
+  const error = new ApiError('invalid_request', message)
+  deps.log.info(
+    { request_id: requestId, status: Number(status.slice(0, 3)) },
+    'refused what is not a request',
+  )
+  const body = JSON.stringify(errorBody(error, requestId, deps.publicUrl()))
+  const headers = [
+    `HTTP/1.1 ${status}`,
+    'Content-Type: application/json; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    `X-Request-ID: ${requestId}`,
+    `X-NarrowAPI-Error: ${error.code}`,
+    'Cache-Control: no-store',
+    'Connection: close',
+  ]
+  return `${headers.join('\r\n')}\r\n\r\n${body}`
+}

@@ -10,7 +10,7 @@ import { inject } from './inject.ts'
 import { judge } from './judge.ts'
 import { type Claim, keyTaken, lookUpKey } from './keyed-call.ts'
 import { countCall } from './limits.ts'
-import { failureOf, type Outcome, outcomeOf } from './outcome.ts'
+import { failureOf, notSent, type Outcome, outcomeOf } from './outcome.ts'
 import type { ProxyParts } from './parts.ts'
 import type { EndedRow, StartedRow } from './record-queries.ts'
 import type { Reservation } from './reserve.ts'
@@ -20,14 +20,15 @@ export type CallRequest = {
   holder: Holder
   /** Id or slug of the action. */
   name: string
-  idempotencyKey: string | null
+  // What the request says is read when its turn comes, so that each refusal stands at its place in the order.
+  idempotencyKey: () => string | null
   /** SHA-256 of the body's bytes, asked only when there is a key. */
   fingerprint: () => string
   /** The strictly parsed body; throws when it is malformed. */
   parseInput: () => unknown
-  /** Told once the limits are counted, so that refusals carry their headers too. */
+  /** Told when the limits are counted, so that refusals carry their headers too. */
   tellLimits: (state: LimitState) => void
-  /** Told once the call has an execution, for the header of answers and refusals alike. */
+  /** Told when the call has an execution that can be read, for the header of answers and refusals alike. */
   tellExecution: (id: string) => void
 }
 
@@ -37,50 +38,71 @@ const leaseGraceMs = 15_000
 /** One call of an action, in the order of checks that the model gives. Throws what refuses it. */
 export const execute = async (parts: ProxyParts, request: CallRequest): Promise<StoredReply> => {
   const { holder } = request
-  const { action, grant } = await findCallable(parts, holder, request.name)
-  const call = new Call(parts, holder, action, request)
-  if (holder.workspace.status === 'paused') return call.reject(paused('workspace'))
-  if (action.status === 'paused') return call.reject(paused('action'))
-  if (isSunset(action, parts.clock.now())) return call.reject(sunset())
-  countCall(parts.limiter, holder, action, parts.clock.now().getTime(), request.tellLimits)
-  const claim = request.idempotencyKey === null ? null : claimOf(request, action, request.idempotencyKey)
+  const now = parts.clock.now()
+  const { granted, refusal } = await findCallable(parts, holder, request.name, now)
+  // Counted before the first refusal is told, because that is work too and its answer carries the limits.
+  const limited = countCall(parts.limiter, holder, granted?.action ?? null, now.getTime(), request.tellLimits)
+  if (!granted) throw refusal
+  const call = new Call(parts, holder, granted.action, request)
+  // A flood of refusals must not become one of rows: beyond the limits they are told and not recorded.
+  if (refusal) return limited ? Promise.reject(refusal) : call.reject(refusal)
+  if (limited) throw limited
+  const claim = await call.orReject(() => claimOf(request, granted.action))
   if (claim) {
     const earlier = await lookUpKey(parts, claim, request.tellExecution)
     if (earlier) return earlier
   }
-  return call.run(grant, claim)
+  return call.run(granted.grant, claim)
 }
 
-/** What the token may run under this name; anything else does not exist for it. */
+type Granted = { action: LoadedAction; grant: HeldGrant }
+
+/**
+ * What the token may run under this name, and why it may not right now. Anything that is not granted does not
+ * exist for the token, so that a paused action of others cannot be told from none.
+ */
 export const findCallable = async (
   parts: Pick<ProxyParts, 'catalogue'>,
   holder: Holder,
   name: string,
-): Promise<{ action: LoadedAction; grant: HeldGrant }> => {
+  now: Date,
+): Promise<{ granted: Granted; refusal: ApiError | null } | { granted: null; refusal: ApiError }> => {
   const action = await parts.catalogue.action(holder.workspaceId, name)
   const grant = action && holder.grants.get(action.id)
-  if (!action || !grant || (action.status !== 'active' && action.status !== 'paused')) {
-    throw new ApiError('not_found', 'This token may run no action of this name')
+  const isKnown = action !== null && (action.status === 'active' || action.status === 'paused')
+  const isWorkspacePaused = holder.workspace.status === 'paused'
+  if (!grant || !isKnown) {
+    return { granted: null, refusal: isWorkspacePaused ? paused('workspace') : notCallable() }
   }
-  return { action, grant }
+  const refusal = isWorkspacePaused ? paused('workspace') : closedReason(action, now)
+  return { granted: { action, grant }, refusal }
+}
+
+const closedReason = (action: LoadedAction, now: Date): ApiError | null => {
+  if (action.status === 'paused') return paused('action')
+  if (isSunset(action, now)) return new ApiError('sunset', 'This action is no longer served')
+  return null
 }
 
 export const isSunset = (action: LoadedAction, now: Date): boolean =>
   action.sunset_at !== null && action.sunset_at <= now.toISOString()
 
-export const sunset = () => new ApiError('sunset', 'This action is no longer served')
 export const paused = (what: 'workspace' | 'action') => new ApiError('paused', `The ${what} is paused`)
 
-const claimOf = (request: CallRequest, action: LoadedAction, key: string): Claim => ({
-  scope: {
-    workspaceId: request.holder.workspaceId,
-    credentialId: request.holder.id,
-    method: 'POST',
-    path: `/x/${action.id}`,
-    key,
-  },
-  fingerprint: request.fingerprint(),
-})
+const notCallable = () => new ApiError('not_found', 'This token may run no action of this name')
+
+const claimOf = (request: CallRequest, action: LoadedAction): Claim | null => {
+  const key = request.idempotencyKey()
+  if (key === null) return null
+  const { workspaceId, id: credentialId } = request.holder
+  return {
+    scope: { workspaceId, credentialId, method: 'POST', path: `/x/${action.id}`, key },
+    fingerprint: request.fingerprint(),
+  }
+}
+
+/** A request with its secret in place. */
+type Ready = { built: BuiltRequest; secret: OpenSecret | null }
 
 class Call {
   readonly #parts: ProxyParts
@@ -101,43 +123,33 @@ class Call {
     this.#id = parts.ids.next('exec')
     this.#createdAt = parts.clock.now().toISOString()
     this.#startedAt = parts.clock.monotonic()
-    request.tellExecution(this.#id)
   }
 
   async run(grant: HeldGrant, claim: Claim | null): Promise<StoredReply> {
-    const { compiled } = this.#action
-    let built: BuiltRequest
-    let secret: OpenSecret | null
+    const { recordsOnce: mayRecordOnce } = this.#action.compiled
+    const built = await this.orReject(() => this.#build(grant))
+    // Read before anything is taken, so that a database that is away takes nothing; judged after.
+    const ready = await this.#prepare(built)
+    const reservation = this.#reservation(grant, claim)
+    const recordsOnce = mayRecordOnce && reservation === null
+    if (reservation) await this.#startReserved(reservation)
+    else if (!recordsOnce) await this.#parts.recorder.add(this.#row('running'))
+    this.#request.tellExecution(this.#id)
+    this.#parts.usage.use(this.#holder, this.#action.id)
+    const outcome = ready instanceof ApiError ? notSent(ready) : await this.#send(ready)
+    await this.#finish(outcome, claim, recordsOnce)
+    if (outcome.error) throw outcome.error
+    return outcome.reply
+  }
+
+  /** Does one of the checks; what it refuses is recorded and told. */
+  async orReject<T>(check: () => T): Promise<T> {
     try {
-      const { input, decision } = judge(
-        this.#holder,
-        this.#action,
-        grant,
-        this.#request.parseInput(),
-        this.#parts.clock.now(),
-      )
-      this.#input = compiled.redactInput(input)
-      this.#decision = decision
-      if (!decision.allowed) throw policyDenied(decision)
-      this.#checkHost()
-      const request = compiled.template.build(input)
-      secret = await this.#secret()
-      built = secret ? inject(request, compiled.auth, secret.reveal()) : request
+      return check()
     } catch (refusal) {
       if (refusal instanceof ApiError) return this.reject(refusal)
       throw refusal
     }
-    const reservation = this.#reservation(grant, claim)
-    const recordsOnce = compiled.recordsOnce && reservation === null
-    if (reservation) {
-      const refusal = await this.#startReserved(reservation)
-      if (refusal) return refusal
-    } else if (!recordsOnce) await this.#parts.recorder.add(this.#row('running'))
-    this.#parts.usage.use(this.#holder, this.#action.id)
-    const outcome = await this.#send(built, secret)
-    await this.#finish(outcome, claim, recordsOnce)
-    if (outcome.error) throw outcome.error
-    return { status: outcome.reply.status, headers: outcome.reply.headers, body: outcome.reply.body }
   }
 
   /** Refused before anything was sent: recorded as such, then told. */
@@ -150,7 +162,38 @@ class Call {
       duration_ms: this.#elapsed(),
       lease_expires_at: null,
     })
+    this.#request.tellExecution(this.#id)
     throw error
+  }
+
+  /** The request for an input that is valid and that every constraint allows, still without its secret. */
+  #build(grant: HeldGrant): BuiltRequest {
+    const { compiled } = this.#action
+    const sent = this.#request.parseInput()
+    const { input, decision, message } = judge(
+      this.#holder,
+      this.#action,
+      grant,
+      sent,
+      this.#parts.clock.now(),
+    )
+    this.#input = compiled.redactInput(input)
+    this.#decision = decision
+    if (!decision.allowed) throw policyDenied(decision, message)
+    return compiled.template.build(input)
+  }
+
+  /** What lies with the operator, not with the caller: it fails a call that was accepted. */
+  async #prepare(request: BuiltRequest): Promise<Ready | ApiError> {
+    try {
+      this.#checkHost()
+      const secret = await this.#secret()
+      const built = secret ? inject(request, this.#action.compiled.auth, secret.reveal()) : request
+      return { built, secret }
+    } catch (refusal) {
+      if (refusal instanceof ApiError) return refusal
+      throw refusal
+    }
   }
 
   /** A host may be forbidden after the action was saved. */
@@ -189,11 +232,11 @@ class Call {
     }
   }
 
-  async #startReserved(reservation: Reservation): Promise<StoredReply | null> {
+  async #startReserved(reservation: Reservation): Promise<void> {
     const reserved = await this.#parts.recorder.start(this.#row('running'), reservation)
     switch (reserved) {
       case 'started':
-        return null
+        return
       case 'token_exhausted':
         return this.reject(new ApiError('token_exhausted', 'This token has no uses left; ask for a new one'))
       case 'execution_limit_reached':
@@ -214,7 +257,7 @@ class Call {
     })
   }
 
-  async #send(built: BuiltRequest, secret: OpenSecret | null): Promise<Outcome> {
+  async #send({ built, secret }: Ready): Promise<Outcome> {
     const { definition, compiled } = this.#action
     const sentAt = this.#parts.clock.monotonic()
     try {
@@ -239,6 +282,8 @@ class Call {
     const { error, output, upstream, status } = outcome
     const ended = {
       status,
+      // A running call is not a failed one yet: where only failures are kept, its input is kept now.
+      input: this.#captures(status) ? this.#input : null,
       output: this.#captures(status) ? output : null,
       error: error ? { code: error.code, message: error.message, rule: null } : outcome.problem,
       upstream,
@@ -309,8 +354,8 @@ class Call {
   }
 }
 
-const policyDenied = ({ rule, path, accepted, message }: Decision & { message?: string }): ApiError =>
-  new ApiError('policy_denied', message ?? 'A constraint refuses this input', {
+const policyDenied = ({ rule, path, accepted }: Decision, message: string): ApiError =>
+  new ApiError('policy_denied', message, {
     ...(rule === null ? {} : { rule }),
     ...(path === null ? {} : { path }),
     accepted,

@@ -4,8 +4,8 @@ import type { HeldGrant, Holder } from './authority.ts'
 import type { LoadedAction } from './catalogue.ts'
 import { decide, mergeFixed } from './policy.ts'
 
-/** A decision with the text for the caller. */
-export type Judgement = { input: Record<string, unknown>; decision: Decision & { message: string } }
+/** `message` is the text for the caller whom the decision refuses. */
+export type Judgement = { input: Record<string, unknown>; decision: Decision; message: string }
 
 /**
  * What a call may send: fixed inputs merged in, the whole checked against the schema, then judged by every
@@ -20,7 +20,8 @@ export const judge = (
   now: Date,
 ): Judgement => {
   const { definition, compiled, version } = action
-  const fixed = { ...definition.fixed_input, ...grant?.fixed_input }
+  // Should an action fix later what a token fixed before, the action decides: a grant can only narrow.
+  const fixed = { ...grant?.fixed_input, ...definition.fixed_input }
   const input = mergeFixed(sent, fixed)
   const wrong = compiled.validateInput(input)
   if (wrong)
@@ -47,7 +48,6 @@ export const judge = (
           rule: null,
           path: null,
           accepted: null,
-          message: '',
         }
       : {
           allowed: false,
@@ -56,7 +56,7 @@ export const judge = (
           rule: decided.rule,
           path: decided.path,
           accepted: decided.accepted,
-          message: decided.message,
         },
+    message: decided.allowed ? '' : decided.message,
   }
 }

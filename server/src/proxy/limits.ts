@@ -1,4 +1,5 @@
 import type { Limit, LimitState, RateLimiter } from '../db/rate-limit.ts'
+import type { ApiError } from '../errors.ts'
 import { rateLimited } from '../rate-headers.ts'
 import type { Holder, WorkspaceState } from './authority.ts'
 import type { LoadedAction } from './catalogue.ts'
@@ -13,18 +14,20 @@ export const workspaceLimit = (workspace: WorkspaceState): Limit => ({
 })
 
 /**
- * Counts a call for its token, its action (a minute and an hour, over all tokens) and its workspace, in all of
- * them or in none. Gives the tightest for the headers; throws `rate_limited` when one is used up.
+ * Counts a call for its token, its action (a minute and an hour, over all tokens; null when it names none) and
+ * its workspace, in all of them or in none. Tells the tightest, for the headers, and answers the refusal when
+ * one is used up.
  */
 export const countCall = (
   limiter: RateLimiter,
   holder: Holder,
-  action: LoadedAction,
+  action: LoadedAction | null,
   now: number,
   tell: (state: LimitState) => void,
-): void => {
-  const limits: Limit[] = [{ name: `action:${action.id}`, limit: action.rate_limit_rpm, windowMs: minute }]
-  if (action.rate_limit_rph !== null) {
+): ApiError | null => {
+  const limits: Limit[] = []
+  if (action) limits.push({ name: `action:${action.id}`, limit: action.rate_limit_rpm, windowMs: minute })
+  if (action && action.rate_limit_rph !== null) {
     limits.push({ name: `action_hour:${action.id}`, limit: action.rate_limit_rph, windowMs: hour })
   }
   if (holder.rateLimitRpm !== null) {
@@ -33,5 +36,5 @@ export const countCall = (
   limits.push(workspaceLimit(holder.workspace))
   const { refused, states } = limiter.take(limits, now)
   tell(refused ?? states.reduce((left, right) => (right.remaining < left.remaining ? right : left)))
-  if (refused) throw rateLimited(refused, now)
+  return refused && rateLimited(refused, now)
 }

@@ -30,7 +30,8 @@ export const outcomeOf = (
   scrubber: Scrubber | null,
   answer: UpstreamAnswer,
 ): Outcome => {
-  const upstream = { status: answer.status, duration_ms: answer.durationMs, attempts: 1, bytes: answer.bytes }
+  const { status } = answer
+  const upstream = { status, duration_ms: answer.durationMs, attempts: 1, bytes: answer.bytes }
   const failed = (error: ApiError, output: unknown = null): Outcome => ({
     ...none,
     status: 'failed',
@@ -40,27 +41,27 @@ export const outcomeOf = (
     wasSent: true,
   })
   if (answer.truncated) {
-    return failed(unusable(`The upstream answered more than ${definition.response.max_bytes} bytes`))
+    return failed(unusable(`The upstream answered more than ${definition.response.max_bytes} bytes`, status))
   }
   const bytes = scrubber ? scrubber.body(answer.body) : answer.body
-  const isFailure = answer.status >= 400
+  const isFailure = status >= 400
   const parsed = parse(bytes)
-  if (answer.status === 401 || answer.status === 403) {
+  if (status === 401 || status === 403) {
     return failed(
       new ApiError(
         'upstream_auth_failed',
         'The upstream refused the credential of this action; its operator must renew it',
         {
-          upstream_status: answer.status,
+          upstream_status: status,
         },
       ),
       recorded(compiled, parsed, bytes),
     )
   }
-  if (!definition.passthrough_errors && (answer.status < 200 || answer.status > 299)) {
+  if (!definition.passthrough_errors && (status < 200 || status > 299)) {
     return failed(
-      new ApiError('upstream_error', `The upstream answered ${answer.status}`, {
-        upstream_status: answer.status,
+      new ApiError('upstream_error', `The upstream answered ${status}`, {
+        upstream_status: status,
         excerpt: excerptOf(compiled, parsed, bytes),
       }),
       recorded(compiled, parsed, bytes),
@@ -68,10 +69,13 @@ export const outcomeOf = (
   }
   if (!isFailure && compiled.validateOutput) {
     const wrong = parsed.isJson ? compiled.validateOutput(parsed.value) : notJson
-    if (wrong) return failed(unusable('The upstream answer does not fit the output schema of this action'))
+    if (wrong)
+      return failed(unusable('The upstream answer does not fit the output schema of this action', status))
   }
   if (compiled.readsOutput && !parsed.isJson && bytes.length > 0) {
-    return failed(unusable('The upstream answer is not JSON, so the response policy cannot be applied to it'))
+    return failed(
+      unusable('The upstream answer is not JSON, so the response policy cannot be applied to it', status),
+    )
   }
   const shaped = compiled.readsOutput && parsed.isJson ? compiled.shapeOutput(parsed.value) : undefined
   const headers = pickHeaders(
@@ -82,18 +86,27 @@ export const outcomeOf = (
     status: isFailure ? 'failed' : 'completed',
     error: null,
     reply: {
-      status: answer.status,
-      headers: [...headers, ['x-upstream-status', String(answer.status)]],
+      status,
+      headers: [...headers, ['x-upstream-status', String(status)]],
       ...bodyOf(shaped, bytes),
     },
     problem: isFailure
-      ? { code: 'upstream_error', message: `The upstream answered ${answer.status}`, rule: null }
+      ? { code: 'upstream_error', message: `The upstream answered ${status}`, rule: null }
       : null,
     output: recorded(compiled, parsed, bytes),
     upstream,
     wasSent: true,
   }
 }
+
+/** Accepted, and then not sent, for a reason that lies with the operator. */
+export const notSent = (error: ApiError): Outcome => ({
+  ...none,
+  status: 'failed',
+  error,
+  upstream: null,
+  wasSent: false,
+})
 
 /** No answer: what the caller is told depends on whether the upstream may have acted. */
 export const failureOf = ({ reason, sent }: UpstreamFailure, durationMs: number): Outcome => ({
@@ -136,7 +149,8 @@ const none = {
   reply: { status: 0, headers: [], body: null },
 } satisfies Partial<Outcome>
 
-const unusable = (message: string) => new ApiError('invalid_upstream_response', message)
+const unusable = (message: string, status?: number) =>
+  new ApiError('invalid_upstream_response', message, status === undefined ? {} : { upstream_status: status })
 
 type Parsed = { isJson: true; value: unknown } | { isJson: false }
 

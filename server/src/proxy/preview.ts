@@ -19,8 +19,7 @@ export const preview = (
   now: Date,
 ): DryRun => {
   const { input, decision } = judge(holder, action, grant, sent, now)
-  const { message: _, ...shown } = decision
-  const head = { object: 'dry_run', action_id: action.id, version: action.version, decision: shown } as const
+  const head = { object: 'dry_run', action_id: action.id, version: action.version, decision } as const
   if (!decision.allowed) return { ...head, allowed: false, request: null }
   const { compiled } = action
   // Built from the real input first, so that what cannot be placed is refused here as it would be by a call.

@@ -23,10 +23,13 @@ export type StartedRow = Pick<
   | 'created_at'
 > & { lease_expires_at: string | null }
 
-/** How a running execution ended. With a key: its sealed reply, or null to let the key go. */
+/**
+ * How a running execution ended. A null `input` leaves what the row has. With a key: its sealed reply, or null
+ * to let the key go.
+ */
 export type EndedRow = Pick<
   Execution,
-  'workspace_id' | 'id' | 'status' | 'output' | 'error' | 'upstream' | 'duration_ms'
+  'workspace_id' | 'id' | 'status' | 'input' | 'output' | 'error' | 'upstream' | 'duration_ms'
 > & { completed_at: string; key: { scope: KeyScope; sealedReply: Buffer | null } | null }
 
 /**
@@ -72,11 +75,11 @@ export const changeExecutions = async (sql: Sql, rows: readonly EndedRow[]): Pro
 
 const endExecutions = (sql: Sql, ended: string) => sql`
   update executions e
-  set status = row.status, output = row.output, error = row.error, upstream = row.upstream,
+  set status = row.status, input = coalesce(row.input, e.input), output = row.output, error = row.error, upstream = row.upstream,
     completed_at = row.completed_at, duration_ms = row.duration_ms, lease_expires_at = null,
     updated_at = row.completed_at
   from json_to_recordset(${ended}::text::json) as row (
-    workspace_id text, id text, status text, output json, error json, upstream json,
+    workspace_id text, id text, status text, input json, output json, error json, upstream json,
     completed_at timestamptz, duration_ms double precision
   )
   where e.workspace_id = row.workspace_id and e.id = row.id and e.status = 'running'`

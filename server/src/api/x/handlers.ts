@@ -4,7 +4,7 @@ import { ApiError } from '../../errors.ts'
 import type { HandlersOf, TokenCtx } from '../../http/handlers.ts'
 import type { HeldGrant } from '../../proxy/authority.ts'
 import type { LoadedAction } from '../../proxy/catalogue.ts'
-import { findCallable, isSunset, paused, sunset } from '../../proxy/execute.ts'
+import { findCallable, isSunset, paused } from '../../proxy/execute.ts'
 import { preview } from '../../proxy/preview.ts'
 import { getExecution } from '../executions/public.ts'
 import { type Uses, usesOf } from './queries.ts'
@@ -21,7 +21,10 @@ export const x: HandlersOf<'x'> = {
     const callables = found.flatMap((action): Callable[] => {
       const grant = action && holder.grants.get(action.id)
       const isCallable = action?.status === 'active' && !isSunset(action, ctx.clock.now())
-      return grant && isCallable ? [callableOf(action, grant, holder, uses)] : []
+      if (!grant || !isCallable) return []
+      const shown = callableOf(action, grant, holder, uses)
+      // Listed means callable: what is used up is neither.
+      return shown.limits.uses_left === 0 ? [] : [shown]
     })
     const token = {
       id: holder.id,
@@ -40,9 +43,10 @@ export const x: HandlersOf<'x'> = {
 
   async dryRun({ params, body }, ctx) {
     const { action, grant } = await callable(ctx, params.action_id)
-    if (usesLeftOf(grant, ctx.holder, await loadUses(ctx)) === 0)
+    const previewed = preview(ctx.holder, action, grant, body, ctx.clock.now())
+    if (previewed.allowed && usesLeftOf(grant, ctx.holder, await loadUses(ctx)) === 0)
       throw new ApiError('token_exhausted', 'This token has no uses left; ask for a new one')
-    return { status: 200, body: preview(ctx.holder, action, grant, body, ctx.clock.now()) }
+    return { status: 200, body: previewed }
   },
 
   async getExecution({ params }, ctx) {
@@ -60,12 +64,13 @@ const checkRunning = ({ holder }: TokenCtx): void => {
 }
 
 /** The same order of refusals as a call. */
-const callable = async (ctx: TokenCtx, name: string): Promise<{ action: LoadedAction; grant: HeldGrant }> => {
-  const found = await findCallable(ctx.deps, ctx.holder, name)
-  checkRunning(ctx)
-  if (found.action.status === 'paused') throw paused('action')
-  if (isSunset(found.action, ctx.clock.now())) throw sunset()
-  return found
+const callable = async (
+  { deps, holder, clock }: TokenCtx,
+  name: string,
+): Promise<{ action: LoadedAction; grant: HeldGrant }> => {
+  const { granted, refusal } = await findCallable(deps, holder, name, clock.now())
+  if (!granted || refusal) throw refusal
+  return granted
 }
 
 const loadUses = ({ holder, deps }: TokenCtx): Promise<Uses> =>

@@ -1,0 +1,32 @@
+import type { Deps } from '../deps.ts'
+import { contextOf, type Request, type Response } from './context.ts'
+
+/**
+ * One line for every request that ended, also one whose caller went away. The route stands for the path, and
+ * of what a caller wrote only the method and a well-formed request id are repeated, so a credential that
+ * somebody puts into a URL cannot come here. Calls through `/x` are many, and each is in its execution:
+ * their lines come at `debug` only.
+ */
+export const logAccess = (deps: Deps, req: Request, res: Response): void => {
+  const level = req.url.startsWith('/x/') ? 'debug' : 'info'
+  if (!deps.log.isLevelEnabled(level)) return
+  res.once('close', () => deps.log[level](lineOf(deps, req, res), 'request'))
+}
+
+const lineOf = (deps: Deps, req: Request, res: Response) => {
+  const { requestId, ip, startedAt, key, token } = contextOf(req)
+  const holder = key ?? token
+  // Express puts the route it chose on the request, and nothing there when none fits.
+  const route: unknown = req.route?.path
+  return {
+    request_id: requestId,
+    method: req.method,
+    route: typeof route === 'string' ? route : null,
+    status: res.headersSent ? res.statusCode : null,
+    duration_ms: Math.round((deps.clock.monotonic() - startedAt) * 1000) / 1000,
+    ip,
+    workspace_id: holder?.workspaceId ?? null,
+    credential_id: holder?.id ?? null,
+    ...(res.writableFinished ? {} : { aborted: true }),
+  }
+}
