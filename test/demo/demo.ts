@@ -10,10 +10,11 @@ const tellStory = async (stage: Stage, narrator: Narrator): Promise<void> => {
   const { trains, narrow } = stage
   const operator = new NarrowAPI({ apiKey: narrow.ownerKey, baseUrl: narrow.url })
 
-  narrator.step('An upstream that wants a secret: the Train Travel API, played by Prism')
+  narrator.done(`NarrowAPI answers at ${narrow.url}; its first output told the owner key`)
+  narrator.done(`the Train Travel API, played by Prism, answers at ${trains.url}`)
   const stranger = await fetch(`${trains.url}/bookings/${bookingId}/payment`, { method: 'POST' })
   equal(stranger.status, 401, 'the upstream takes calls without a bearer token')
-  narrator.refused(`without its bearer token it answers ${stranger.status}`)
+  narrator.refused(`and without its bearer token it answers ${stranger.status}`)
 
   narrator.step('The operator stores the secret and defines one narrow action')
   const secret = await operator.secrets.create({
@@ -187,25 +188,33 @@ const tellRefusal = (narrator: Narrator, { status, code, message, details }: Nar
 
 const main = async (): Promise<void> => {
   const narrator = createNarrator(process.stdout)
-  const startedAt = performance.now()
-  const interrupted = new Promise<never>((_, reject) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      process.once(signal, () => reject(new Error(`Interrupted by ${signal}`)))
-    }
-  })
+  const interrupted = interruption()
   narrator.title('NarrowAPI: one narrow door to any API')
-  // Waited for whole, also when interrupted: what is half started could not be cleared.
-  const stage = await setStage()
+  narrator.step('The parts start, each a process of its own')
+  let stage: Stage | undefined
   try {
+    // Waited for also when interrupted: what is half started could not be cleared away.
+    stage = await setStage()
     await Promise.race([tellStory(stage, narrator), interrupted])
-    const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
-    narrator.ended(`The whole story, in ${seconds} seconds.`)
+    narrator.ended(`The whole story, in ${(performance.now() / 1000).toFixed(1)} seconds.`)
   } catch (error) {
     narrator.failed(error)
     process.exitCode = 1
   } finally {
-    await stage.clear()
+    await stage?.clear()
   }
+}
+
+/** Fails at the first signal. Later ones change nothing: clearing the stage is bounded, and cutting it short would leave processes behind. */
+const interruption = (): Promise<never> => {
+  const interrupted = new Promise<never>((_, reject) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(signal, () => reject(new Error(`Interrupted by ${signal}`)))
+    }
+  })
+  // It may come before anybody waits for it.
+  interrupted.catch(() => undefined)
+  return interrupted
 }
 
 await main()

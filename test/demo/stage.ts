@@ -42,7 +42,7 @@ export const setStage = async (): Promise<Stage> => {
 /** Logs everything there is to log, so that a secret has every chance to show up. */
 const startNarrow = async (dataDir: string, egressAllow: string): Promise<Stage['narrow']> => {
   const running = await startProgram([serverMain], {
-    announces: /Your owner key[^]*?(sk_\w+)[^]*?curl/,
+    announces: /Your owner key.*?(sk_\w+).*?curl/s,
     environment: {
       PORT: '0',
       NARROWAPI_DATA_DIR: dataDir,

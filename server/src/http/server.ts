@@ -27,6 +27,7 @@ export const createHttpServer = (deps: Deps, waits: Partial<typeof patience> = {
   })
   const requests = new WeakMap<Socket, IncomingMessage | 'several'>()
   server.on('request', (req) => {
+    req.url = originForm(req.url ?? '')
     requests.set(req.socket, requests.has(req.socket) ? 'several' : req)
   })
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
@@ -45,6 +46,17 @@ export const createHttpServer = (deps: Deps, waits: Partial<typeof patience> = {
   })
   server.on('connect', (_req, socket) => socket.destroy())
   return server
+}
+
+/**
+ * A target may also be a whole URL (RFC 9112, section 3.2.2); its host decides nothing here. Anything else
+ * becomes a path that nothing has, because Express would answer it with a page of its own.
+ */
+const originForm = (target: string): string => {
+  if (target.startsWith('/')) return target
+  if (!/^https?:/i.test(target) || !URL.canParse(target)) return `/${target}`
+  const { pathname, search } = new URL(target)
+  return pathname + search
 }
 
 /** What is not HTTP, or too slow or too long, gets one short answer, and the connection ends. */

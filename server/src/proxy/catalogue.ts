@@ -41,6 +41,7 @@ export class OpenSecret {
 }
 
 const maxAgeMs = 900
+const idOrSlug = /^[0-9A-Za-z_-]{1,64}$/
 
 /**
  * Actions and secrets in use, made ready to run. Like the authority it is stale by less than a second at worst;
@@ -72,8 +73,9 @@ export class Catalogue {
     })
   }
 
-  /** By id or slug. */
+  /** By id or slug. What could be neither is not looked up: not every text can be part of a query or of a key here. */
   async action(workspaceId: string, name: string): Promise<LoadedAction | null> {
+    if (!idOrSlug.test(name)) return null
     const key = `${workspaceId} ${name}`
     return this.#actions.peek(key) ?? this.#actions.get(key)
   }

@@ -186,8 +186,8 @@ class Call {
   /** What lies with the operator, not with the caller: it fails a call that was accepted. */
   async #prepare(request: BuiltRequest): Promise<Ready | ApiError> {
     try {
-      this.#checkHost()
       const secret = await this.#secret()
+      this.#checkHost()
       const built = secret ? inject(request, this.#action.compiled.auth, secret.reveal()) : request
       return { built, secret }
     } catch (refusal) {

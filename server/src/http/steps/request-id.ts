@@ -34,17 +34,7 @@ export const requestId =
     // Node would refuse this too (RFC 9112, section 3.2), but without the body that every error has.
     if (req.headers.host === undefined && req.httpVersion !== '1.0')
       throw new ApiError('invalid_request', 'The header host is required')
-    req.url = originForm(req.url)
     const twice = onlyOnce.find((name) => headerValues(req, name).length > 1)
     if (twice !== undefined) throw new ApiError('invalid_request', `The header ${twice} must be sent once`)
     next()
   }
-
-/** A target may also be a whole URL (RFC 9112, section 3.2.2); its host decides nothing here. */
-const originForm = (target: string): string => {
-  if (target.startsWith('/')) return target
-  if (!/^https?:/i.test(target) || !URL.canParse(target))
-    throw new ApiError('invalid_request', 'The request target must be a path')
-  const { pathname, search } = new URL(target)
-  return pathname + search
-}
