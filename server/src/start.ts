@@ -16,6 +16,7 @@ export type NarrowServer = {
 }
 
 const drainMs = 25_000
+const sweepMs = 100
 
 /** Everything from a config to a server that answers. Used by `main.ts` and, with their own config, by tests. */
 export const startServer = async (config: Config, log: Log, clock?: Clock): Promise<NarrowServer> => {
@@ -31,6 +32,9 @@ export const startServer = async (config: Config, log: Log, clock?: Clock): Prom
     // A server that listens on a port has an AddressInfo.
     const { address, port } = server.address() as AddressInfo
     running.setAddress({ address, port })
+    server.on('request', (_req, res) => {
+      if (deps.isStopping()) res.shouldKeepAlive = false
+    })
     server.on('request', createApp(deps))
   } catch (error) {
     server.close()
@@ -41,9 +45,11 @@ export const startServer = async (config: Config, log: Log, clock?: Clock): Prom
   const stop = async (): Promise<void> => {
     running.announceStop()
     const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-    server.closeIdleConnections()
+    // Again and again: a connection that was busy when the stop began is kept open for more when it has done.
+    const sweep = setInterval(() => server.closeIdleConnections(), sweepMs)
     const timer = setTimeout(() => server.closeAllConnections(), drainMs)
     await closed
+    clearInterval(sweep)
     clearTimeout(timer)
     await maintenance.stop()
     await running.close()

@@ -205,12 +205,16 @@ const main = async (): Promise<void> => {
   }
 }
 
-/** Fails at the first signal. Later ones change nothing: clearing the stage is bounded, and cutting it short would leave processes behind. */
+/**
+ * Fails at the first signal, and when nobody reads on. Later signals change nothing: clearing the stage takes
+ * bounded time, and cutting it short would leave processes behind.
+ */
 const interruption = (): Promise<never> => {
   const interrupted = new Promise<never>((_, reject) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.on(signal, () => reject(new Error(`Interrupted by ${signal}`)))
     }
+    process.stdout.on('error', reject)
   })
   // It may come before anybody waits for it.
   interrupted.catch(() => undefined)

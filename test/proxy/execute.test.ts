@@ -72,7 +72,7 @@ describe('the order of the checks', () => {
       check: 'the idempotency key',
       code: 'idempotency_key_reused',
       headers: key,
-      arrange: ({ token, actionId }) => call(server, token, actionId, { amount: 1 }, { headers: key }),
+      arrange: ({ token, actionId }) => call(server, token, actionId, { amount: 2 }, { headers: key }),
     },
     { check: 'the media type', code: 'unsupported_media_type', headers: { 'content-type': 'text/plain' } },
     { check: 'the syntax', code: 'invalid_request', body: '{"amount":11,"more":1' },
@@ -160,7 +160,7 @@ describe('a refusal', () => {
       error: 'policy_denied',
       rule: 'action.constraints.0',
       path: '/amount',
-      accepted: { max: 10 },
+      accepted: 10,
     })
     const execution = await actor.narrow.executions.get(answer.executionId ?? '')
     expect(execution).toMatchObject({
@@ -180,7 +180,7 @@ describe('a refusal', () => {
       matched: [],
       rule: 'action.constraints.0',
       path: '/amount',
-      accepted: { max: 10 },
+      accepted: 10,
     })
     expect(upstream.received).toHaveLength(0)
   })
@@ -337,7 +337,7 @@ describe('the request to the upstream', () => {
         return
       }
       expect(upstream.received[0]?.url.split('/')).toHaveLength(4)
-      expect(upstream.received[0]?.url).toMatch(/^\/a\/[^./][^/]*\/b$/)
+      expect(upstream.received[0]?.url).toMatch(/^\/a\/(?!\.{1,2}\/)[^/?#]+\/b$/)
     },
   )
 
@@ -652,7 +652,7 @@ describe('the answer of the upstream', () => {
     ['a byte order mark', '\ufeff{"a":1}'],
     ['broken JSON', '{"a":'],
     ['a prototype', '{"__proto__":{"polluted":1},"constructor":1}'],
-    ['deep nesting', `${'['.repeat(3000)}${']'.repeat(3000)}`],
+    ['deep nesting', `${'['.repeat(100_000)}${']'.repeat(100_000)}`],
     ['large numbers', '{"a":9007199254740993,"b":1e400}'],
   ])('with %s is passed on and recorded', async (_, body) => {
     const answer = await asked((_request, res) => res.end(body))

@@ -84,7 +84,7 @@ export const around = (deps: Deps, noun: string, name: string, route: ContractRo
             context: auditContext(context),
           },
           { id: deps.ids.next('aud'), now },
-        )
+        ).catch(refuseUnrecorded)
       }
       if (scope)
         await storeReply(sql, scope, fingerprint, deps.replies.seal(scope, keep(input.res, done)), now)
@@ -101,6 +101,14 @@ export const auditContext = ({ ip, userAgent, requestId }: RequestContext) => ({
   user_agent: userAgent,
   request_id: requestId,
 })
+
+/** Fails closed: a change that leaves no record is not made. The transaction ends with this. */
+const refuseUnrecorded = (cause: unknown): never => {
+  throw new ApiError('unavailable', 'The change could not be recorded, so it was not made; try again', {
+    retry_after_seconds: 1,
+    cause,
+  })
+}
 
 /** Checks a reply and sets the headers that follow from it. */
 const finished = (

@@ -50,7 +50,11 @@ export const setErrorHeaders = (res: HeaderTarget, error: ApiError): void => {
 
 /** What is told of a thrown value. What is not ours to tell goes to `onFailure` and becomes `internal_error`. */
 export const asApiError = (thrown: unknown, onFailure: (error: unknown) => void): ApiError => {
-  if (thrown instanceof ApiError) return thrown
+  if (thrown instanceof ApiError) {
+    // What made us unavailable is our trouble; the causes of other errors belong to the caller or the upstream.
+    if (thrown.code === 'unavailable' && thrown.cause !== undefined) onFailure(thrown.cause)
+    return thrown
+  }
   if (thrown instanceof RequestValidationError) return validationError(thrown)
   if (isUnavailable(thrown)) {
     onFailure(thrown)

@@ -12,7 +12,7 @@ import { type Claim, keyTaken, lookUpKey } from './keyed-call.ts'
 import { countCall } from './limits.ts'
 import { failureOf, notSent, type Outcome, outcomeOf } from './outcome.ts'
 import type { ProxyParts } from './parts.ts'
-import type { EndedRow, StartedRow } from './record-queries.ts'
+import type { ExecutionRow } from './record-queries.ts'
 import type { Reservation } from './reserve.ts'
 import type { BuiltRequest } from './template.ts'
 
@@ -133,11 +133,11 @@ class Call {
     const reservation = this.#reservation(grant, claim)
     const recordsOnce = mayRecordOnce && reservation === null
     if (reservation) await this.#startReserved(reservation)
-    else if (!recordsOnce) await this.#parts.recorder.add(this.#row('running'))
+    else if (!recordsOnce) await this.#parts.recorder.write(this.#row('running'))
     this.#request.tellExecution(this.#id)
     this.#parts.usage.use(this.#holder, this.#action.id)
     const outcome = ready instanceof ApiError ? notSent(ready) : await this.#send(ready)
-    await this.#finish(outcome, claim, recordsOnce)
+    await this.#finish(outcome, claim)
     if (outcome.error) throw outcome.error
     return outcome.reply
   }
@@ -155,7 +155,7 @@ class Call {
   /** Refused before anything was sent: recorded as such, then told. */
   async reject(error: ApiError): Promise<never> {
     const completedAt = this.#parts.clock.now().toISOString()
-    await this.#parts.recorder.add({
+    await this.#parts.recorder.write({
       ...this.#row('rejected'),
       error: { code: error.code, message: error.message, rule: error.extras.rule ?? null },
       completed_at: completedAt,
@@ -278,9 +278,10 @@ class Call {
     }
   }
 
-  async #finish(outcome: Outcome, claim: Claim | null, recordsOnce: boolean): Promise<void> {
+  #finish(outcome: Outcome, claim: Claim | null): Promise<void> {
     const { error, output, upstream, status } = outcome
-    const ended = {
+    const row: ExecutionRow = {
+      ...this.#row('running'),
       status,
       // A running call is not a failed one yet: where only failures are kept, its input is kept now.
       input: this.#captures(status) ? this.#input : null,
@@ -289,14 +290,12 @@ class Call {
       upstream,
       completed_at: this.#parts.clock.now().toISOString(),
       duration_ms: this.#elapsed(),
+      lease_expires_at: null,
     }
-    if (recordsOnce) {
-      await this.#parts.recorder.add({ ...this.#row('running'), ...ended, lease_expires_at: null })
-      return
-    }
-    const row: EndedRow = { workspace_id: this.#holder.workspaceId, id: this.#id, ...ended, key: null }
-    if (claim) row.key = { scope: claim.scope, sealedReply: this.#replyToKeep(outcome, claim.scope) }
-    await this.#parts.recorder.end(row)
+    const { recorder } = this.#parts
+    if (!claim) return recorder.write(row)
+    const { scope } = claim
+    return recorder.end(row, { scope, sealedReply: this.#replyToKeep(outcome, scope) })
   }
 
   /** What a repeated key will be told. A call that was never sent leaves its key free. */
@@ -313,7 +312,7 @@ class Call {
     return this.#parts.replies.seal(scope, kept)
   }
 
-  #row(status: 'running' | 'rejected'): StartedRow {
+  #row(status: 'running' | 'rejected'): ExecutionRow {
     return {
       workspace_id: this.#holder.workspaceId,
       id: this.#id,

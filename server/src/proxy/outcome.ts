@@ -1,6 +1,7 @@
 import type { ActionDefinition, Execution } from '@narrowapi/contract'
 import type { StoredReply } from '../db/idempotency.ts'
 import { ApiError } from '../errors.ts'
+import { type ParsedAnswer, parseAnswer } from './answer-json.ts'
 import type { CompiledAction } from './compile.ts'
 import type { UpstreamAnswer } from './egress-call.ts'
 import type { UpstreamFailure } from './egress-failure.ts'
@@ -45,7 +46,7 @@ export const outcomeOf = (
   }
   const bytes = scrubber ? scrubber.body(answer.body) : answer.body
   const isFailure = status >= 400
-  const parsed = parse(bytes)
+  const parsed = parseAnswer(bytes)
   if (status === 401 || status === 403) {
     return failed(
       new ApiError(
@@ -152,17 +153,6 @@ const none = {
 const unusable = (message: string, status?: number) =>
   new ApiError('invalid_upstream_response', message, status === undefined ? {} : { upstream_status: status })
 
-type Parsed = { isJson: true; value: unknown } | { isJson: false }
-
-const parse = (bytes: Buffer): Parsed => {
-  if (bytes.length === 0) return { isJson: false }
-  try {
-    return { isJson: true, value: JSON.parse(bytes.toString('utf8')) }
-  } catch {
-    return { isJson: false }
-  }
-}
-
 const notJson = [{ field: '', message: 'is not JSON' }]
 
 /** A reply's body is text; bytes that are not UTF-8 are kept as they are, by the Latin-1 of `encoding`. */
@@ -174,13 +164,13 @@ const bodyOf = (shaped: unknown, bytes: Buffer): { body: string; isBinary?: true
     : { body: bytes.toString('latin1'), isBinary: true }
 }
 
-const recorded = (compiled: CompiledAction, parsed: Parsed, bytes: Buffer): unknown => {
+const recorded = (compiled: CompiledAction, parsed: ParsedAnswer, bytes: Buffer): unknown => {
   if (bytes.length === 0) return null
   if (bytes.length > maxRecordedBytes) return { truncated: true, bytes: bytes.length }
   return parsed.isJson ? compiled.shapeOutput(parsed.value) : bytes.toString('utf8')
 }
 
-const excerptOf = (compiled: CompiledAction, parsed: Parsed, bytes: Buffer): string => {
+const excerptOf = (compiled: CompiledAction, parsed: ParsedAnswer, bytes: Buffer): string => {
   const clean = parsed.isJson
     ? (JSON.stringify(compiled.shapeOutput(parsed.value)) ?? '')
     : bytes.toString('utf8')

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Pool } from '../db/sql.ts'
 import type { Log } from '../log.ts'
-import { addExecutions, changeExecutions, type EndedRow, type StartedRow } from './record-queries.ts'
+import { type ExecutionRow, endKeyed, type KeyEnd, writeExecutions } from './record-queries.ts'
 import { type Reservation, type Reserved, type ReservedStart, startReserved } from './reserve.ts'
 
 /**
@@ -12,35 +12,36 @@ import { type Reservation, type Reserved, type ReservedStart, startReserved } fr
 export class Recorder {
   readonly #system: Pool
   readonly #log: Log
-  readonly #added: Group<StartedRow, string>
-  readonly #ended: Group<EndedRow, string>
+  readonly #written: Group<ExecutionRow, string>
+  readonly #ended: Group<{ row: ExecutionRow; key: KeyEnd }, string>
   readonly #reserved: Group<ReservedStart, Reserved>
 
   constructor({ system, log }: { system: Pool; log: Log }) {
     this.#system = system
     this.#log = log
-    this.#added = new Group((rows) => this.#each(rows, (group) => addExecutions(this.#system, group)))
-    this.#ended = new Group((rows) => this.#each(rows, (group) => changeExecutions(this.#system, group)))
+    this.#written = new Group((rows) => this.#each(rows, (group) => writeExecutions(this.#system, group)))
+    this.#ended = new Group((ends) => this.#each(ends, (group) => endKeyed(this.#system, group)))
     this.#reserved = new Group((starts) => this.#each(starts, (group) => startReserved(this.#system, group)))
   }
 
-  /** A row that is complete, or running with nothing to reserve. */
-  async add(row: StartedRow): Promise<void> {
-    await this.#added.put(row)
+  /** A row as it is now: begun with nothing to reserve, refused, or ended. Beginnings and ends share a commit. */
+  async write(row: ExecutionRow): Promise<void> {
+    await this.#written.put(row)
   }
 
   /** A row that takes uses, quota or an idempotency key, all or nothing, in the commit that makes it durable. */
-  start(row: StartedRow, reservation: Reservation): Promise<Reserved> {
+  start(row: ExecutionRow, reservation: Reservation): Promise<Reserved> {
     return this.#reserved.put({ row, reservation })
   }
 
-  async end(row: EndedRow): Promise<void> {
-    await this.#ended.put(row)
+  /** The end of an execution that an idempotency key is bound to. */
+  async end(row: ExecutionRow, key: KeyEnd): Promise<void> {
+    await this.#ended.put({ row, key })
   }
 
   /** Resolves when everything that was put in is written. */
   async drain(): Promise<void> {
-    await Promise.all([this.#added.drain(), this.#ended.drain(), this.#reserved.drain()])
+    await Promise.all([this.#written.drain(), this.#ended.drain(), this.#reserved.drain()])
   }
 
   /** One bad row must not fail its neighbours: when a group is refused, its rows are tried one by one. */

@@ -1,6 +1,6 @@
 import type { KeyScope } from '../db/idempotency.ts'
 import type { Pool, Sql } from '../db/sql.ts'
-import { addExecutions, bindKey, type StartedRow } from './record-queries.ts'
+import { bindKey, type ExecutionRow, writeExecutions } from './record-queries.ts'
 
 /** What a call must take before it may be sent. Null parts need nothing. */
 export type Reservation = {
@@ -13,7 +13,7 @@ export type Reservation = {
   key: { scope: KeyScope; fingerprint: string; leaseExpiresAt: string; now: Date } | null
 }
 
-export type ReservedStart = { row: StartedRow; reservation: Reservation }
+export type ReservedStart = { row: ExecutionRow; reservation: Reservation }
 
 /** Started, or why not. `key_taken`: another call with this key began meanwhile. */
 export type Reserved = 'started' | 'token_exhausted' | 'execution_limit_reached' | 'key_taken'
@@ -49,7 +49,7 @@ export const startReserved = (system: Pool, starts: readonly ReservedStart[]): P
     await writeQuotas(sql, [...quotas.values()])
     const started = starts.filter((_, index) => outcomes[index] === 'started')
     if (started.length > 0)
-      await addExecutions(
+      await writeExecutions(
         sql,
         started.map(({ row }) => row),
       )

@@ -1,0 +1,66 @@
+import { fileURLToPath } from 'node:url'
+import { contract, routesOf } from '@narrowapi/contract'
+import { type Middleware, NarrowAPI } from '@narrowapi/sdk'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { story } from '../e2e/story.ts'
+import { type Prism, startPrismProxy } from '../support/prism.ts'
+import { startTestServer, type TestServer } from '../support/server.ts'
+import { json, startUpstream, type Upstream } from '../support/upstream.ts'
+
+const description = fileURLToPath(new URL('../../openapi/openapi.json', import.meta.url))
+
+let server: TestServer
+let upstream: Upstream
+
+beforeAll(async () => {
+  server = await startTestServer()
+  upstream = await startUpstream()
+})
+
+afterAll(async () => {
+  await server.stop()
+  await upstream.stop()
+})
+
+test('the story touches every operation of the document', async () => {
+  const touched = new Set<string>()
+  await tell(server.url, async (request, next, { operation }) => {
+    touched.add(operation)
+    return next(request)
+  })
+  expect([...touched].sort()).toEqual(
+    routesOf(contract)
+      .map(({ noun, name }) => `${noun}.${name}`)
+      .sort(),
+  )
+})
+
+test('every request and every answer of the story fits the document', async () => {
+  const prism = await startPrismProxy(description, server.url)
+  await tell(prism.url, noViolations)
+})
+
+test('an answer that the document does not describe makes the story fail', async () => {
+  const liar = await startUpstream()
+  liar.answer = json(200, { status: 'splendid' })
+  const prism = await startPrismProxy(description, liar.url)
+  await expect(tell(prism.url, noViolations)).rejects.toThrow('health.live')
+  await liar.stop()
+})
+
+/** In a workspace of its own, through whatever answers at the URL. */
+const tell = async (baseUrl: string, middleware: Middleware): Promise<void> => {
+  const { key, workspaceId } = await server.newWorkspace()
+  upstream.received.length = 0
+  const as = (apiKey: string) => new NarrowAPI({ apiKey, baseUrl, retries: 0, middleware: [middleware] })
+  await story({ as, ownerKey: key, workspaceId, upstream })
+}
+
+/** Prism answers in place of the server where something does not fit, and lists in a header what it only minds. */
+const noViolations: Middleware = async (request, next, { operation }) => {
+  const response = await next(request)
+  const violations = response.headers.get('sl-violations')
+  if (violations)
+    throw new Error(`${operation} was answered ${response.status} with violations: ${violations}`)
+  return response
+}
