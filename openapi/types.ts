@@ -881,7 +881,7 @@ export interface components {
              */
             object: "list";
             /** @description The objects of this page */
-            data: components["schemas"]["Action"][];
+            data: (components["schemas"]["Action"] | components["schemas"]["ActionSelection"])[];
             /**
              * @description Whether another page follows
              * @example false
@@ -998,22 +998,22 @@ export interface components {
              * @description It changes nothing
              * @default false
              */
-            read_only: boolean;
+            read_only?: boolean;
             /**
              * @description It may destroy something
              * @default false
              */
-            destructive: boolean;
+            destructive?: boolean;
             /**
              * @description Running it twice is the same as running it once
              * @default false
              */
-            idempotent: boolean;
+            idempotent?: boolean;
             /**
              * @description It touches things outside the upstream
              * @default true
              */
-            open_world: boolean;
+            open_world?: boolean;
         };
         /** @description A credential for the management API; the key itself is never shown again */
         ApiKey: {
@@ -1094,7 +1094,7 @@ export interface components {
              */
             object: "list";
             /** @description The objects of this page */
-            data: components["schemas"]["ApiKey"][];
+            data: (components["schemas"]["ApiKey"] | components["schemas"]["ApiKeySelection"])[];
             /**
              * @description Whether another page follows
              * @example false
@@ -1220,7 +1220,7 @@ export interface components {
              */
             prev_hash: string;
             /**
-             * @description SHA-256 of `prev_hash` and the canonical JSON of this event, in hex
+             * @description SHA-256, in hex, of `prev_hash` followed by the canonical JSON (RFC 8785) of this event without `object`, `created_at`, `prev_hash` and `hash`. The first event follows a `prev_hash` of 64 zeros.
              * @example b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9
              */
             hash: string;
@@ -1233,7 +1233,7 @@ export interface components {
              */
             object: "list";
             /** @description The objects of this page */
-            data: components["schemas"]["AuditEvent"][];
+            data: (components["schemas"]["AuditEvent"] | components["schemas"]["AuditEventSelection"])[];
             /**
              * @description Whether another page follows
              * @example false
@@ -1241,6 +1241,16 @@ export interface components {
             has_more: boolean;
             /** @description What to send as `cursor` for the next page; null on the last */
             next_cursor: string | null;
+        };
+        /**
+         * @description The input, as the schema of the action says
+         * @example {
+         *       "charge_id": "ch_1",
+         *       "amount": 1200
+         *     }
+         */
+        CallInput: {
+            [key: string]: unknown;
         };
         /** @description An action as the holder of a token sees it */
         Callable: {
@@ -1750,14 +1760,14 @@ export interface components {
              * @default
              * @example Refunds a charge, in full or in part
              */
-            description: string;
+            description?: string;
             /**
              * @description The HTTP method of the upstream call
              * @default POST
              * @example POST
              * @enum {string}
              */
-            method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD";
+            method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD";
             /**
              * @description The upstream URL, https. `{name}` in its path or query is replaced by that input, percent-encoded; the host is fixed.
              * @example https://api.example.com/v1/charges/{charge_id}/refund
@@ -1767,56 +1777,56 @@ export interface components {
              * @description Query parameters; a value may hold `{{name}}`, and is left out when that input is absent
              * @default null
              */
-            query: {
+            query?: {
                 [key: string]: string;
             } | null;
             /**
              * @description Request headers; a value may hold `{{name}}`
              * @default null
              */
-            headers: {
+            headers?: {
                 [key: string]: string;
             } | null;
             /**
              * @description JSON to send. A string that is exactly `{{name}}` becomes the typed input; text around it makes a string. Null sends the inputs that nothing else uses.
              * @default null
              */
-            body_template: unknown;
+            body_template?: unknown;
             /**
              * @description How the secret is sent to the upstream
              * @default none
              * @enum {string}
              */
-            auth_type: "none" | "bearer" | "basic" | "header" | "query";
+            auth_type?: "none" | "bearer" | "basic" | "header" | "query";
             /**
              * @description The header or query parameter that carries the secret; with `basic` the user name
              * @default null
              */
-            auth_name: string | null;
+            auth_name?: string | null;
             /**
              * @description The secret to send
              * @default null
              */
-            secret_id: string | null;
+            secret_id?: string | null;
             /**
              * @description JSON Schema 2020-12 that the upstream answer must fit; null for any
              * @default null
              */
-            output_schema: {
+            output_schema?: {
                 [key: string]: unknown;
             } | null;
             /** @default {} */
-            response: components["schemas"]["ResponsePolicyInput"];
+            response?: components["schemas"]["ResponsePolicyInput"];
             /**
              * @description Rules the input must obey beyond its schema
              * @default []
              */
-            constraints: components["schemas"]["ConstraintInput"][];
+            constraints?: components["schemas"]["ConstraintInput"][];
             /**
              * @description Inputs the operator decides; callers neither see nor send them
              * @default null
              */
-            fixed_input: {
+            fixed_input?: {
                 [key: string]: unknown;
             } | null;
             /**
@@ -1824,14 +1834,14 @@ export interface components {
              * @default 30000
              * @example 30000
              */
-            timeout_ms: number;
+            timeout_ms?: number;
             /**
              * @description Whether a failing upstream answer reaches the caller as it is, or as `upstream_error`
              * @default true
              */
-            passthrough_errors: boolean;
+            passthrough_errors?: boolean;
             /** @default {} */
-            annotations: components["schemas"]["AnnotationsInput"];
+            annotations?: components["schemas"]["AnnotationsInput"];
             /**
              * @description What people call it
              * @example Refund a charge
@@ -1848,24 +1858,24 @@ export interface components {
              * @example active
              * @enum {string}
              */
-            status: "draft" | "active" | "paused" | "archived";
+            status?: "draft" | "active" | "paused" | "archived";
             /**
              * @description Calls a minute, over all tokens
              * @default 60
              * @example 60
              */
-            rate_limit_rpm: number;
+            rate_limit_rpm?: number;
             /**
              * @description Calls an hour, over all tokens; null for no limit
              * @default null
              */
-            rate_limit_rph: number | null;
+            rate_limit_rph?: number | null;
             /**
              * Format: date-time
              * @description From then on calls are refused with `sunset`
              * @default null
              */
-            sunset_at: string | null;
+            sunset_at?: string | null;
             /**
              * @description Words to find it by
              * @default []
@@ -1873,13 +1883,13 @@ export interface components {
              *       "billing"
              *     ]
              */
-            tags: string[];
+            tags?: string[];
             /** @default {} */
-            metadata: components["schemas"]["Metadata"];
+            metadata?: components["schemas"]["Metadata"];
             /** @description The secret itself; it is stored as a secret and never returned */
             auth_value?: string;
             /** @default [] */
-            input_schema: components["schemas"]["InputSchema"];
+            input_schema?: components["schemas"]["InputSchema"];
         };
         /**
          * @example {
@@ -1899,20 +1909,20 @@ export interface components {
              * @description Whose request rate it has; null for the plan of the workspace
              * @default null
              */
-            rate_limit_tier: components["schemas"]["Tier"] | null;
+            rate_limit_tier?: components["schemas"]["Tier"] | null;
             /**
-             * @description Addresses or CIDR ranges it may be used from; null for any
+             * @description Addresses or CIDR ranges it may be used from; null for those of your own key
              * @default null
              */
-            allowed_ips: (string)[] | null;
+            allowed_ips?: (string)[] | null;
             /**
              * Format: date-time
-             * @description When it stops working; null for never
+             * @description When it stops working; not later than your own key. Null for when that does.
              * @default null
              */
-            expires_at: string | null;
+            expires_at?: string | null;
             /** @default {} */
-            metadata: components["schemas"]["Metadata"];
+            metadata?: components["schemas"]["Metadata"];
         };
         /**
          * @example {
@@ -1931,15 +1941,15 @@ export interface components {
              * @description When the upstream stops taking it, if you know
              * @default null
              */
-            expires_at: string | null;
+            expires_at?: string | null;
             /** @default {} */
-            metadata: components["schemas"]["Metadata"];
+            metadata?: components["schemas"]["Metadata"];
             /**
              * @description For `basic` the value is `user:password`
              * @default generic
              * @enum {string}
              */
-            type: "api_key" | "bearer" | "basic" | "oauth2" | "header" | "generic";
+            type?: "api_key" | "bearer" | "basic" | "oauth2" | "header" | "generic";
         };
         /**
          * @description Either `action_ids` or `grants`.
@@ -1973,30 +1983,30 @@ export interface components {
              * @description When it starts working; null for now
              * @default null
              */
-            not_before: string | null;
+            not_before?: string | null;
             /**
              * Format: date-time
              * @description When it stops working; null for never
              * @default null
              */
-            expires_at: string | null;
+            expires_at?: string | null;
             /**
              * @description How often it may run anything; null for no limit
              * @default null
              */
-            max_uses: number | null;
+            max_uses?: number | null;
             /**
              * @description Addresses or CIDR ranges it may be used from; null for any
              * @default null
              */
-            allowed_ips: (string)[] | null;
+            allowed_ips?: (string)[] | null;
             /**
              * @description Calls a minute with this token; null for no limit of its own
              * @default null
              */
-            rate_limit_rpm: number | null;
+            rate_limit_rpm?: number | null;
             /** @default {} */
-            metadata: components["schemas"]["Metadata"];
+            metadata?: components["schemas"]["Metadata"];
         };
         /** @description A new API key with its text */
         CreatedApiKey: {
@@ -2167,13 +2177,13 @@ export interface components {
             allowed: boolean;
             /**
              * @description Which versions of the action and token decided
-             * @example 3/1
+             * @example action:3 token:2026-01-15T10:30:00.000Z
              */
             policy_revision: string;
             /**
-             * @description The constraints that were looked at, as `level: op path`
+             * @description The constraints that were looked at, by where they are written
              * @example [
-             *       "action: max /amount"
+             *       "action.constraints.0"
              *     ]
              */
             matched: string[];
@@ -2207,7 +2217,7 @@ export interface components {
              *       "headers": [
              *         {
              *           "name": "authorization",
-             *           "value": "Bearer [secret]"
+             *           "value": "Bearer [redacted]"
              *         }
              *       ],
              *       "body": {
@@ -2417,7 +2427,7 @@ export interface components {
              */
             object: "list";
             /** @description The objects of this page */
-            data: components["schemas"]["Execution"][];
+            data: (components["schemas"]["Execution"] | components["schemas"]["ExecutionSelection"])[];
             /**
              * @description Whether another page follows
              * @example false
@@ -2471,19 +2481,19 @@ export interface components {
              * @description Rules beyond those of the action; they can only narrow
              * @default []
              */
-            constraints: components["schemas"]["ConstraintInput"][];
+            constraints?: components["schemas"]["ConstraintInput"][];
             /**
              * @description Inputs decided for this token; its holder neither sees nor sends them
              * @default null
              */
-            fixed_input: {
+            fixed_input?: {
                 [key: string]: unknown;
             } | null;
             /**
              * @description How often this action may run; null for no limit
              * @default null
              */
-            max_uses: number | null;
+            max_uses?: number | null;
         };
         /**
          * @description It answers
@@ -2527,7 +2537,7 @@ export interface components {
              * @description Whether it may not be absent
              * @default false
              */
-            required: boolean;
+            required?: boolean;
             /**
              * @description Where the upstream takes it; absent when the templates say so
              * @enum {string}
@@ -2537,7 +2547,7 @@ export interface components {
              * @description Whether its value is hidden in executions
              * @default false
              */
-            sensitive: boolean;
+            sensitive?: boolean;
             /** @description What it means, for people and agents */
             description?: string;
             /** @description The only values it may have */
@@ -2711,22 +2721,22 @@ export interface components {
              * @description Dotted paths of the answer to keep, through arrays; null keeps all
              * @default null
              */
-            fields: string[] | null;
+            fields?: string[] | null;
             /**
              * @description Dotted paths whose values are hidden
              * @default null
              */
-            redact: string[] | null;
+            redact?: string[] | null;
             /**
              * @description An answer larger than this is refused with `invalid_upstream_response`
              * @default 1048576
              */
-            max_bytes: number;
+            max_bytes?: number;
             /**
              * @description Names of upstream headers to pass on; null for a safe few
              * @default null
              */
-            headers: string[] | null;
+            headers?: string[] | null;
         };
         /**
          * @example {
@@ -2741,12 +2751,12 @@ export interface components {
              * @description When the new token stops working
              * @default null
              */
-            expires_at: string | null;
+            expires_at?: string | null;
             /**
              * @description How long the old tokens still work; never past their own expiry
              * @default 0
              */
-            grace_period_hours: number;
+            grace_period_hours?: number;
         };
         /**
          * @example {
@@ -2758,7 +2768,7 @@ export interface components {
              * @description How long the old text still works; never past its expiry
              * @default 0
              */
-            grace_period_hours: number;
+            grace_period_hours?: number;
         };
         /** @description The new token of an action and what became of the old ones */
         RotatedActionToken: {
@@ -2933,7 +2943,7 @@ export interface components {
              */
             object: "list";
             /** @description The objects of this page */
-            data: components["schemas"]["Secret"][];
+            data: (components["schemas"]["Secret"] | components["schemas"]["SecretSelection"])[];
             /**
              * @description Whether another page follows
              * @example false
@@ -2963,14 +2973,14 @@ export interface components {
              * @description The input a caller would send
              * @default {}
              */
-            input: {
+            input?: {
                 [key: string]: unknown;
             };
             /**
              * @description Judge it as this token would be judged
              * @default null
              */
-            token_id: string | null;
+            token_id?: string | null;
         };
         /**
          * @description The plan: which features are limited and how many requests a minute are allowed
@@ -3067,7 +3077,7 @@ export interface components {
              */
             object: "list";
             /** @description The objects of this page */
-            data: components["schemas"]["Token"][];
+            data: (components["schemas"]["Token"] | components["schemas"]["TokenSelection"])[];
             /**
              * @description Whether another page follows
              * @example false
@@ -3356,7 +3366,7 @@ export interface components {
              */
             object: "list";
             /** @description The objects of this page */
-            data: components["schemas"]["Workspace"][];
+            data: (components["schemas"]["Workspace"] | components["schemas"]["WorkspaceSelection"])[];
             /**
              * @description Whether another page follows
              * @example false
@@ -3389,6 +3399,646 @@ export interface components {
             payload_capture: "none" | "errors" | "all";
             /** @description When not empty, actions may only call these hosts (`example.com`, `*.example.com`) */
             allowed_hosts: string[];
+        };
+        /** @description The fields of Action that `fields` chose */
+        ActionSelection: {
+            /**
+             * @description Its id
+             * @example act_06Wz1Xb4mJq0YcT7eKs2hU
+             */
+            id: string;
+            /**
+             * @description The type of this object
+             * @constant
+             */
+            object: "action";
+            /** @description The workspace it belongs to */
+            workspace_id?: string;
+            metadata?: components["schemas"]["Metadata"];
+            /**
+             * Format: date-time
+             * @description When it was created
+             * @example 2026-01-15T10:30:00.000Z
+             */
+            created_at?: string;
+            /**
+             * Format: date-time
+             * @description When it was last changed
+             * @example 2026-01-15T10:30:00.000Z
+             */
+            updated_at?: string;
+            /**
+             * @description What it does, for people and agents
+             * @example Refunds a charge, in full or in part
+             */
+            description?: string;
+            /**
+             * @description The HTTP method of the upstream call
+             * @example POST
+             * @enum {string}
+             */
+            method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD";
+            /**
+             * @description The upstream URL, https. `{name}` in its path or query is replaced by that input, percent-encoded; the host is fixed.
+             * @example https://api.example.com/v1/charges/{charge_id}/refund
+             */
+            target_url?: string;
+            /** @description Query parameters; a value may hold `{{name}}`, and is left out when that input is absent */
+            query?: {
+                [key: string]: string;
+            } | null;
+            /** @description Request headers; a value may hold `{{name}}` */
+            headers?: {
+                [key: string]: string;
+            } | null;
+            /** @description JSON to send. A string that is exactly `{{name}}` becomes the typed input; text around it makes a string. Null sends the inputs that nothing else uses. */
+            body_template?: unknown;
+            /**
+             * @description How the secret is sent to the upstream
+             * @enum {string}
+             */
+            auth_type?: "none" | "bearer" | "basic" | "header" | "query";
+            /** @description The header or query parameter that carries the secret; with `basic` the user name */
+            auth_name?: string | null;
+            /** @description The secret to send */
+            secret_id?: string | null;
+            /** @description JSON Schema 2020-12 that the upstream answer must fit; null for any */
+            output_schema?: {
+                [key: string]: unknown;
+            } | null;
+            response?: components["schemas"]["ResponsePolicy"];
+            /** @description Rules the input must obey beyond its schema */
+            constraints?: components["schemas"]["Constraint"][];
+            /** @description Inputs the operator decides; callers neither see nor send them */
+            fixed_input?: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * @description Longest wait for the whole upstream answer
+             * @example 30000
+             */
+            timeout_ms?: number;
+            /** @description Whether a failing upstream answer reaches the caller as it is, or as `upstream_error` */
+            passthrough_errors?: boolean;
+            annotations?: components["schemas"]["Annotations"];
+            /**
+             * @description What people call it
+             * @example Refund a charge
+             */
+            name?: string;
+            /**
+             * @description Name for agents and for `/x/{slug}`, unique in the workspace
+             * @example refund_a_charge
+             */
+            slug?: string;
+            /**
+             * @description Only an `active` action can be called and counts to the plan
+             * @example active
+             * @enum {string}
+             */
+            status?: "draft" | "active" | "paused" | "archived";
+            /**
+             * @description Calls a minute, over all tokens
+             * @example 60
+             */
+            rate_limit_rpm?: number;
+            /** @description Calls an hour, over all tokens; null for no limit */
+            rate_limit_rph?: number | null;
+            /**
+             * Format: date-time
+             * @description From then on calls are refused with `sunset`
+             */
+            sunset_at?: string | null;
+            /**
+             * @description Words to find it by
+             * @example [
+             *       "billing"
+             *     ]
+             */
+            tags?: string[];
+            /**
+             * @description JSON Schema 2020-12 of the input
+             * @example {
+             *       "type": "object",
+             *       "properties": {
+             *         "charge_id": {
+             *           "type": "string"
+             *         },
+             *         "amount": {
+             *           "type": "integer"
+             *         }
+             *       },
+             *       "required": [
+             *         "charge_id",
+             *         "amount"
+             *       ],
+             *       "additionalProperties": false
+             *     }
+             */
+            input_schema?: {
+                [key: string]: unknown;
+            };
+            /** @description Grows with every change of what the action does */
+            version?: number;
+        };
+        /** @description The fields of Execution that `fields` chose */
+        ExecutionSelection: {
+            /**
+             * @description Its id
+             * @example exec_06Wz1Xb4mJq0YcT7eKs2hU
+             */
+            id: string;
+            /**
+             * @description The type of this object
+             * @constant
+             */
+            object: "execution";
+            /** @description The workspace it belongs to */
+            workspace_id?: string;
+            /**
+             * Format: date-time
+             * @description When it was created
+             * @example 2026-01-15T10:30:00.000Z
+             */
+            created_at?: string;
+            /**
+             * Format: date-time
+             * @description When it was last changed
+             * @example 2026-01-15T10:30:00.000Z
+             */
+            updated_at?: string;
+            /**
+             * @description What ran
+             * @enum {string}
+             */
+            kind?: "action";
+            /**
+             * @description How far it came
+             * @example completed
+             * @enum {string}
+             */
+            status?: "pending" | "awaiting_approval" | "running" | "completed" | "failed" | "canceled" | "rejected";
+            /**
+             * @description What started it
+             * @enum {string}
+             */
+            source?: "proxy" | "test";
+            /** @description The action that ran */
+            action_id?: string;
+            /** @description The version of the action that ran */
+            version?: number;
+            /**
+             * @description The token that called
+             * @example tok_06Wz1Xb4mJq0YcT7eKs2hU
+             */
+            token_id?: string | null;
+            /**
+             * @description The input with sensitive values redacted; null when payloads are not kept
+             * @example {
+             *       "charge_id": "ch_1",
+             *       "amount": 1200
+             *     }
+             */
+            input?: unknown;
+            /**
+             * @description The answer after scrubbing and redaction; null when payloads are not kept
+             * @example {
+             *       "id": "re_1",
+             *       "status": "succeeded"
+             *     }
+             */
+            output?: unknown;
+            /** @description Why it failed or was refused */
+            error?: {
+                /** @description A code of the error registry */
+                code: string;
+                /** @description What went wrong, for people */
+                message: string;
+                /** @description With `policy_denied`: the constraint that refused */
+                rule: string | null;
+            } | null;
+            /**
+             * @description The call to the upstream; null when none was made
+             * @example {
+             *       "status": 200,
+             *       "duration_ms": 182,
+             *       "attempts": 1,
+             *       "bytes": 412
+             *     }
+             */
+            upstream?: {
+                /** @description What the upstream answered; null when it did not */
+                status: number | null;
+                /** @description How long the upstream took */
+                duration_ms: number;
+                /** @description How often it was tried */
+                attempts: number;
+                /** @description How long its answer was */
+                bytes: number;
+            } | null;
+            /** @description How the input was judged; null when it did not come to that */
+            decision?: components["schemas"]["Decision"] | null;
+            /**
+             * Format: date-time
+             * @description When the upstream was called; null when it was not
+             * @example 2026-01-15T10:30:00.004Z
+             */
+            started_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When it ended; null while it runs
+             * @example 2026-01-15T10:30:00.191Z
+             */
+            completed_at?: string | null;
+            /**
+             * @description From its creation to its end
+             * @example 191
+             */
+            duration_ms?: number | null;
+        };
+        /** @description The fields of Token that `fields` chose */
+        TokenSelection: {
+            /**
+             * @description Its id
+             * @example tok_06Wz1Xb4mJq0YcT7eKs2hU
+             */
+            id: string;
+            /**
+             * @description The type of this object
+             * @constant
+             */
+            object: "token";
+            /** @description The workspace it belongs to */
+            workspace_id?: string;
+            metadata?: components["schemas"]["Metadata"];
+            /**
+             * Format: date-time
+             * @description When it was created
+             * @example 2026-01-15T10:30:00.000Z
+             */
+            created_at?: string;
+            /**
+             * Format: date-time
+             * @description When it was last changed
+             * @example 2026-01-15T10:30:00.000Z
+             */
+            updated_at?: string;
+            /**
+             * @description Who or what holds it
+             * @example support-bot
+             */
+            name?: string;
+            /**
+             * @description The first characters of the token
+             * @example sxt_3fK9
+             */
+            prefix?: string;
+            /**
+             * @description The last characters of the token
+             * @example q7Zd
+             */
+            last_four?: string;
+            /**
+             * @description Only an `active` token can call anything
+             * @enum {string}
+             */
+            status?: "active" | "revoked" | "expired" | "exhausted";
+            /** @description The actions of its grants */
+            action_ids?: string[];
+            /** @description The actions it may run, and how narrowly */
+            grants?: components["schemas"]["Grant"][];
+            /**
+             * Format: date-time
+             * @description When it starts working; null for at once
+             */
+            not_before?: string | null;
+            /**
+             * Format: date-time
+             * @description When it stops working; null for never
+             */
+            expires_at?: string | null;
+            /** @description How often it may run anything; null for no limit */
+            max_uses?: number | null;
+            /** @description How often it has run anything. Exact when there is a limit; else accurate to a few seconds */
+            uses?: number;
+            /** @description Addresses or CIDR ranges it may be used from; null for any */
+            allowed_ips?: string[] | null;
+            /** @description Calls a minute with this token; null for no limit of its own */
+            rate_limit_rpm?: number | null;
+            /**
+             * Format: date-time
+             * @description When it was last used; null for never
+             */
+            last_used_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was revoked; null if it was not
+             */
+            revoked_at?: string | null;
+            /** @description The API key that created it */
+            created_by?: string | null;
+        };
+        /** @description The fields of Secret that `fields` chose */
+        SecretSelection: {
+            /**
+             * @description Its id
+             * @example sec_06Wz1Xb4mJq0YcT7eKs2hU
+             */
+            id: string;
+            /**
+             * @description The type of this object
+             * @constant
+             */
+            object: "secret";
+            /** @description The workspace it belongs to */
+            workspace_id?: string;
+            metadata?: components["schemas"]["Metadata"];
+            /**
+             * Format: date-time
+             * @description When it was created
+             * @example 2026-01-15T10:30:00.000Z
+             */
+            created_at?: string;
+            /**
+             * Format: date-time
+             * @description When it was last changed
+             * @example 2026-01-15T10:30:00.000Z
+             */
+            updated_at?: string;
+            /**
+             * @description What it is for
+             * @example Payments API key
+             */
+            name?: string;
+            /**
+             * @description What kind of value it is
+             * @example bearer
+             * @enum {string}
+             */
+            type?: "api_key" | "bearer" | "basic" | "oauth2" | "header" | "generic";
+            /**
+             * @description `expiring` in the last 14 days
+             * @enum {string}
+             */
+            status?: "active" | "expiring" | "expired";
+            /** @description Counts the values it has had */
+            version?: number;
+            /**
+             * @description Tells values apart without telling them; differs between installations
+             * @example 9f2c41d0a7b3e856
+             */
+            fingerprint?: string;
+            /**
+             * Format: date-time
+             * @description When the upstream stops taking it, if that is known
+             */
+            expires_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When the present value was set
+             * @example 2026-01-15T10:30:00.000Z
+             */
+            last_rotated_at?: string;
+            /**
+             * @description Ids of the actions that use it
+             * @example [
+             *       "act_06Wz1Xb4mJq0YcT7eKs2hU"
+             *     ]
+             */
+            used_by?: string[];
+        };
+        /** @description The fields of ApiKey that `fields` chose */
+        ApiKeySelection: {
+            /**
+             * @description Its id
+             * @example key_06Wz1Xb4mJq0YcT7eKs2hU
+             */
+            id: string;
+            /**
+             * @description The type of this object
+             * @constant
+             */
+            object: "api_key";
+            /** @description The workspace it belongs to */
+            workspace_id?: string;
+            metadata?: components["schemas"]["Metadata"];
+            /**
+             * Format: date-time
+             * @description When it was created
+             * @example 2026-01-15T10:30:00.000Z
+             */
+            created_at?: string;
+            /**
+             * Format: date-time
+             * @description When it was last changed
+             * @example 2026-01-15T10:30:00.000Z
+             */
+            updated_at?: string;
+            /**
+             * @description What it is for
+             * @example Deploy pipeline
+             */
+            name?: string;
+            /**
+             * @description The first characters of the key
+             * @example sk_8Hn2
+             */
+            prefix?: string;
+            /**
+             * @description The last characters of the key
+             * @example x4Wb
+             */
+            last_four?: string;
+            /**
+             * @description Only an `active` key opens anything
+             * @enum {string}
+             */
+            status?: "active" | "revoked" | "expired";
+            /** @description What it may do */
+            scopes?: components["schemas"]["Scope"][];
+            /** @description Whose request rate it has; null for the plan of the workspace */
+            rate_limit_tier?: components["schemas"]["Tier"] | null;
+            /** @description Addresses or CIDR ranges it may be used from; null for any */
+            allowed_ips?: string[] | null;
+            /**
+             * Format: date-time
+             * @description When it stops working; null for never
+             */
+            expires_at?: string | null;
+            /**
+             * Format: date-time
+             * @description Accurate to about a minute
+             */
+            last_used_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was revoked; null if it was not
+             */
+            revoked_at?: string | null;
+            /** @description The key that created it; null for the first */
+            created_by?: string | null;
+        };
+        /** @description The fields of Workspace that `fields` chose */
+        WorkspaceSelection: {
+            /**
+             * @description Its id
+             * @example ws_06Wz1Xb4mJq0YcT7eKs2hU
+             */
+            id: string;
+            /**
+             * @description The type of this object
+             * @constant
+             */
+            object: "workspace";
+            /** @description The workspace it belongs to */
+            workspace_id?: string;
+            metadata?: components["schemas"]["Metadata"];
+            /**
+             * Format: date-time
+             * @description When it was created
+             * @example 2026-01-15T10:30:00.000Z
+             */
+            created_at?: string;
+            /**
+             * Format: date-time
+             * @description When it was last changed
+             * @example 2026-01-15T10:30:00.000Z
+             */
+            updated_at?: string;
+            /**
+             * @description What people call it
+             * @example Acme
+             */
+            name?: string;
+            /**
+             * @description URL-friendly name, unique in the installation
+             * @example acme
+             */
+            slug?: string;
+            tier?: components["schemas"]["Tier"];
+            /**
+             * @description While `paused` no token of the workspace can call anything
+             * @enum {string}
+             */
+            status?: "active" | "paused";
+            settings?: components["schemas"]["WorkspaceSettings"];
+        };
+        /** @description The fields of AuditEvent that `fields` chose */
+        AuditEventSelection: {
+            /**
+             * @description Its id
+             * @example aud_06Wz1Xb4mJq0YcT7eKs2hU
+             */
+            id: string;
+            /**
+             * @description The type of this object
+             * @constant
+             */
+            object: "audit_event";
+            /** @description The workspace it belongs to */
+            workspace_id?: string;
+            /**
+             * Format: date-time
+             * @description When it was created
+             * @example 2026-01-15T10:30:00.000Z
+             */
+            created_at?: string;
+            /**
+             * @description What happened
+             * @example action.updated
+             */
+            action?: components["schemas"]["AuditAction"];
+            /**
+             * Format: date-time
+             * @description When it happened
+             * @example 2026-01-15T10:30:00.000Z
+             */
+            occurred_at?: string;
+            /**
+             * @description How it ended; `denied` when it was refused
+             * @enum {string}
+             */
+            outcome?: "success" | "failure" | "denied";
+            /**
+             * @description Who did it
+             * @example {
+             *       "type": "api_key",
+             *       "id": "key_06Wz1Xb4mJq0YcT7eKs2hU",
+             *       "name": "Deploy pipeline"
+             *     }
+             */
+            actor?: {
+                /**
+                 * @description A key, a token, or the server itself
+                 * @enum {string}
+                 */
+                type: "api_key" | "token" | "system";
+                /** @description Its id; null for the server */
+                id: string | null;
+                /** @description Its name at that time */
+                name: string | null;
+            };
+            /**
+             * @description What it was done to
+             * @example [
+             *       {
+             *         "type": "action",
+             *         "id": "act_06Wz1Xb4mJq0YcT7eKs2hU"
+             *       }
+             *     ]
+             */
+            targets?: {
+                /** @description The type of the object */
+                type: string;
+                /** @description Its id */
+                id: string;
+            }[];
+            /**
+             * @description What changed; secret values are masked
+             * @example [
+             *       {
+             *         "field": "status",
+             *         "from": "active",
+             *         "to": "paused"
+             *       }
+             *     ]
+             */
+            changes?: {
+                /** @description The field as a dotted path */
+                field: string;
+                /** @description Its value before */
+                from: unknown;
+                /** @description Its value after */
+                to: unknown;
+            }[];
+            /**
+             * @description Where it came from; null where that is not known
+             * @example {
+             *       "ip": "203.0.113.7",
+             *       "user_agent": null,
+             *       "request_id": "req_06Wz1Xb4mJq0YcT7eKs2hU"
+             *     }
+             */
+            context?: {
+                /** @description The address it came from */
+                ip: string | null;
+                /** @description The `User-Agent` it came with */
+                user_agent: string | null;
+                /** @description The request that did it */
+                request_id: string | null;
+            };
+            /** @description Position in the chain of this workspace, without gaps */
+            seq?: number;
+            /**
+             * @description Hash of the event before it
+             * @example b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9
+             */
+            prev_hash?: string;
+            /**
+             * @description SHA-256, in hex, of `prev_hash` followed by the canonical JSON (RFC 8785) of this event without `object`, `created_at`, `prev_hash` and `hash`. The first event follows a `prev_hash` of 64 zeros.
+             * @example b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9
+             */
+            hash?: string;
         };
     };
     responses: {
@@ -3853,40 +4503,6 @@ export interface components {
                 "application/json": components["schemas"]["UnsupportedMediaTypeError"];
             };
         };
-        /** @description The upstream could not be reached or answered with an error. Or: The upstream refused the stored credential. Or: The target address is not allowed. Or: The upstream answered something unusable. Or: It is unknown whether the upstream acted */
-        TokenUpstreamErrorOrUpstreamAuthFailedOrUpstreamBlockedOrInvalidUpstreamResponseOrUpstreamOutcomeUnknownError: {
-            headers: {
-                "X-Request-ID": components["headers"]["X-Request-ID"];
-                "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
-                "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
-                "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
-                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                RateLimit: components["headers"]["RateLimit"];
-                "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
-                "X-Execution-ID": components["headers"]["X-Execution-ID"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["UpstreamErrorOrUpstreamAuthFailedOrUpstreamBlockedOrInvalidUpstreamResponseOrUpstreamOutcomeUnknownError"];
-            };
-        };
-        /** @description The upstream did not answer in time */
-        TokenUpstreamTimeoutError: {
-            headers: {
-                "X-Request-ID": components["headers"]["X-Request-ID"];
-                "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
-                "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
-                "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
-                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                RateLimit: components["headers"]["RateLimit"];
-                "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
-                "X-Execution-ID": components["headers"]["X-Execution-ID"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["UpstreamTimeoutError"];
-            };
-        };
         /** @description The request does not fit its schema */
         TokenValidationFailedError: {
             headers: {
@@ -4250,7 +4866,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Action"];
+                    "application/json": components["schemas"]["Action"] | components["schemas"]["ActionSelection"];
                 };
             };
             400: components["responses"]["InvalidRequestError"];
@@ -4718,7 +5334,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Execution"];
+                    "application/json": components["schemas"]["Execution"] | components["schemas"]["ExecutionSelection"];
                 };
             };
             400: components["responses"]["InvalidRequestError"];
@@ -4874,7 +5490,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Token"];
+                    "application/json": components["schemas"]["Token"] | components["schemas"]["TokenSelection"];
                 };
             };
             400: components["responses"]["InvalidRequestError"];
@@ -5079,7 +5695,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Execution"];
+                    "application/json": components["schemas"]["Execution"] | components["schemas"]["ExecutionSelection"];
                 };
             };
             400: components["responses"]["InvalidRequestError"];
@@ -5227,9 +5843,7 @@ export interface operations {
         /** @description JSON */
         requestBody?: {
             content: {
-                "application/json": {
-                    [key: string]: unknown;
-                };
+                "application/json": components["schemas"]["CallInput"];
             };
         };
         responses: {
@@ -5249,22 +5863,241 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["UpstreamAnswer"];
+                    "*/*": components["schemas"]["UpstreamAnswer"];
                 };
             };
-            400: components["responses"]["TokenInvalidRequestError"];
+            /** @description The request is malformed. Or the upstream answered 400. */
+            400: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
+                    "X-Execution-ID": components["headers"]["X-Execution-ID"];
+                    "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvalidRequestError"] | components["schemas"]["UpstreamAnswer"];
+                    "*/*": components["schemas"]["UpstreamAnswer"];
+                };
+            };
             401: components["responses"]["TokenUnauthorizedError"];
             403: components["responses"]["TokenPolicyDeniedOrPausedOrExecutionLimitReachedOrTokenExhaustedError"];
-            404: components["responses"]["TokenNotFoundError"];
-            409: components["responses"]["TokenIdempotencyInProgressError"];
-            410: components["responses"]["TokenSunsetError"];
-            413: components["responses"]["TokenPayloadTooLargeError"];
-            415: components["responses"]["TokenUnsupportedMediaTypeError"];
-            422: components["responses"]["TokenValidationFailedOrIdempotencyKeyReusedError"];
-            429: components["responses"]["TokenRateLimitedError"];
-            500: components["responses"]["TokenInternalErrorError"];
-            502: components["responses"]["TokenUpstreamErrorOrUpstreamAuthFailedOrUpstreamBlockedOrInvalidUpstreamResponseOrUpstreamOutcomeUnknownError"];
-            503: components["responses"]["TokenUnavailableError"];
-            504: components["responses"]["TokenUpstreamTimeoutError"];
+            /** @description The object does not exist or is not yours. Or the upstream answered 404. */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
+                    "X-Execution-ID": components["headers"]["X-Execution-ID"];
+                    "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotFoundError"] | components["schemas"]["UpstreamAnswer"];
+                    "*/*": components["schemas"]["UpstreamAnswer"];
+                };
+            };
+            /** @description A request with this Idempotency-Key is still running. Or the upstream answered 409. */
+            409: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
+                    "X-Execution-ID": components["headers"]["X-Execution-ID"];
+                    "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdempotencyInProgressError"] | components["schemas"]["UpstreamAnswer"];
+                    "*/*": components["schemas"]["UpstreamAnswer"];
+                };
+            };
+            /** @description This version is no longer served. Or the upstream answered 410. */
+            410: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
+                    "X-Execution-ID": components["headers"]["X-Execution-ID"];
+                    "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SunsetError"] | components["schemas"]["UpstreamAnswer"];
+                    "*/*": components["schemas"]["UpstreamAnswer"];
+                };
+            };
+            /** @description The body is larger than allowed. Or the upstream answered 413. */
+            413: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
+                    "X-Execution-ID": components["headers"]["X-Execution-ID"];
+                    "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PayloadTooLargeError"] | components["schemas"]["UpstreamAnswer"];
+                    "*/*": components["schemas"]["UpstreamAnswer"];
+                };
+            };
+            /** @description The body must be application/json in UTF-8. Or the upstream answered 415. */
+            415: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
+                    "X-Execution-ID": components["headers"]["X-Execution-ID"];
+                    "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UnsupportedMediaTypeError"] | components["schemas"]["UpstreamAnswer"];
+                    "*/*": components["schemas"]["UpstreamAnswer"];
+                };
+            };
+            /** @description The request does not fit its schema. Or: The Idempotency-Key was used with another request. Or the upstream answered 422. */
+            422: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
+                    "X-Execution-ID": components["headers"]["X-Execution-ID"];
+                    "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ValidationFailedOrIdempotencyKeyReusedError"] | components["schemas"]["UpstreamAnswer"];
+                    "*/*": components["schemas"]["UpstreamAnswer"];
+                };
+            };
+            /** @description Too many requests; see retry_after_seconds. Or the upstream answered 429. */
+            429: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
+                    "X-Execution-ID": components["headers"]["X-Execution-ID"];
+                    "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RateLimitedError"] | components["schemas"]["UpstreamAnswer"];
+                    "*/*": components["schemas"]["UpstreamAnswer"];
+                };
+            };
+            /** @description Something failed on our side. Or the upstream answered 500. */
+            500: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
+                    "X-Execution-ID": components["headers"]["X-Execution-ID"];
+                    "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InternalErrorError"] | components["schemas"]["UpstreamAnswer"];
+                    "*/*": components["schemas"]["UpstreamAnswer"];
+                };
+            };
+            /** @description The upstream could not be reached or answered with an error. Or: The upstream refused the stored credential. Or: The target address is not allowed. Or: The upstream answered something unusable. Or: It is unknown whether the upstream acted. Or the upstream answered 502. */
+            502: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
+                    "X-Execution-ID": components["headers"]["X-Execution-ID"];
+                    "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UpstreamErrorOrUpstreamAuthFailedOrUpstreamBlockedOrInvalidUpstreamResponseOrUpstreamOutcomeUnknownError"] | components["schemas"]["UpstreamAnswer"];
+                    "*/*": components["schemas"]["UpstreamAnswer"];
+                };
+            };
+            /** @description The service is not available right now. Or the upstream answered 503. */
+            503: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
+                    "X-Execution-ID": components["headers"]["X-Execution-ID"];
+                    "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UnavailableError"] | components["schemas"]["UpstreamAnswer"];
+                    "*/*": components["schemas"]["UpstreamAnswer"];
+                };
+            };
+            /** @description The upstream did not answer in time. Or the upstream answered 504. */
+            504: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
+                    "X-Execution-ID": components["headers"]["X-Execution-ID"];
+                    "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UpstreamTimeoutError"] | components["schemas"]["UpstreamAnswer"];
+                    "*/*": components["schemas"]["UpstreamAnswer"];
+                };
+            };
             /** @description An upstream answer passed through with its own status; `X-NarrowAPI-Error` is absent */
             default: {
                 headers: {
@@ -5281,6 +6114,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["UpstreamAnswer"];
+                    "*/*": components["schemas"]["UpstreamAnswer"];
                 };
             };
         };
@@ -5303,9 +6137,7 @@ export interface operations {
         /** @description JSON */
         requestBody?: {
             content: {
-                "application/json": {
-                    [key: string]: unknown;
-                };
+                "application/json": components["schemas"]["CallInput"];
             };
         };
         responses: {
@@ -5484,7 +6316,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Secret"];
+                    "application/json": components["schemas"]["Secret"] | components["schemas"]["SecretSelection"];
                 };
             };
             400: components["responses"]["InvalidRequestError"];
@@ -5737,7 +6569,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ApiKey"];
+                    "application/json": components["schemas"]["ApiKey"] | components["schemas"]["ApiKeySelection"];
                 };
             };
             400: components["responses"]["InvalidRequestError"];
@@ -5875,7 +6707,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Workspace"];
+                    "application/json": components["schemas"]["Workspace"] | components["schemas"]["WorkspaceSelection"];
                 };
             };
             400: components["responses"]["InvalidRequestError"];
@@ -6138,7 +6970,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AuditEvent"];
+                    "application/json": components["schemas"]["AuditEvent"] | components["schemas"]["AuditEventSelection"];
                 };
             };
             400: components["responses"]["InvalidRequestError"];

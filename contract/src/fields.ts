@@ -28,6 +28,19 @@ export const text = (max: number, min = 1) =>
     })
     .meta(min > 0 ? { minLength: min, maxLength: max } : { maxLength: max })
 
+/**
+ * An integer as it stands in a URL: decimal digits only, where `Number` would also take `0x10`, `1e1` and ` 7`.
+ * `In` is what callers of a typed client write.
+ */
+export const integerInUrl = <In extends string | number>(integer: z.ZodNumber) =>
+  z
+    .transform(
+      (written: In) =>
+        // What is not a number by now is refused by the schema behind.
+        (typeof written === 'string' && /^-?\d{1,15}$/.test(written) ? Number(written) : written) as number,
+    )
+    .pipe(integer)
+
 const oldest = '1970-01-01T00:00:00.000Z'
 const newest = '9999-12-31T23:59:59.999Z'
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { TimestampInput, text } from './fields.ts'
+import { integerInUrl, TimestampInput, text } from './fields.ts'
 import { limits } from './limits.ts'
 
 /**
@@ -7,11 +7,7 @@ import { limits } from './limits.ts'
  * else it is `invalid_cursor`. Totals and offsets are not offered, because their cost grows with the table.
  */
 export const pageQuery = {
-  limit: z.coerce
-    .number<number>()
-    .int()
-    .min(1)
-    .max(limits.page.max)
+  limit: integerInUrl<number>(z.int().min(1).max(limits.page.max))
     .default(limits.page.default)
     .describe(`How many objects a page has at most: 1 to ${limits.page.max}`),
   cursor: z.string().min(1).max(2048).optional().describe('`next_cursor` of the previous page'),

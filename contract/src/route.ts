@@ -57,7 +57,13 @@ const withErrors = (route: Route): AppRoute => ({
 export const raisedBy = (route: { method: string; path: string; metadata: RouteMeta }): ErrorCode[] => {
   const { auth = 'key', raises = [], versioned, edge } = route.metadata
   const isChange = route.method !== 'GET'
-  const codes: ErrorCode[] = ['invalid_request', 'validation_failed', 'internal_error', 'unavailable', ...raises]
+  const codes: ErrorCode[] = [
+    'invalid_request',
+    'validation_failed',
+    'internal_error',
+    'unavailable',
+    ...raises,
+  ]
   if (auth !== 'none') codes.push('unauthorized', 'rate_limited')
   if (auth === 'key') codes.push('forbidden')
   if (isChange) codes.push('payload_too_large', 'unsupported_media_type')

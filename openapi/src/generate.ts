@@ -7,6 +7,7 @@ import { stringify } from 'yaml'
 import { printClientTypes } from './client-types.ts'
 import { toDocument } from './document.ts'
 import { printErrorTable } from './error-table.ts'
+import { toPublished } from './published.ts'
 import { printRouteTable, toRouteTable } from './route-table.ts'
 
 const root = new URL('../../', import.meta.url)
@@ -14,16 +15,20 @@ const root = new URL('../../', import.meta.url)
 /** Every generated file of the repository and what it must hold, by its path from the root. */
 export const generate = async (): Promise<Record<string, string>> => {
   const { version } = JSON.parse(await readFile(new URL('openapi/package.json', root), 'utf8'))
-  const document = toDocument(contract, version)
+  const strict = toDocument(contract, version)
+  const document = toPublished(strict)
   const routes = toRouteTable(contract)
-  // A copy, because openapi-typescript writes into what it is given.
-  const types = astToString(await openapiTypescript(structuredClone(document) as never))
+  // A copy, because openapi-typescript writes into what it is given. What has a default need not be sent, and
+  // what always comes back is `required` as well, so defaults make nothing sure.
+  const types = astToString(
+    await openapiTypescript(structuredClone(document) as never, { defaultNonNullable: false }),
+  )
   return {
     'openapi/openapi.json': `${JSON.stringify(document, null, 2)}\n`,
     'openapi/openapi.yaml': `# ${notice}\n${stringify(document, { lineWidth: 0, aliasDuplicateObjects: false })}`,
     'openapi/types.ts': `// ${notice}\n\n${types}`,
     'sdk/src/generated/routes.ts': `// ${notice}\n${printRouteTable(routes)}`,
-    'sdk/src/generated/client.ts': `// ${notice}\n${printClientTypes(document, routes)}`,
+    'sdk/src/generated/client.ts': `// ${notice}\n${printClientTypes(strict, routes)}`,
     'sdk/src/generated/errors.ts': `// ${notice}\n\n${printErrorTable(errorCodes)}`,
   }
 }

@@ -48,7 +48,10 @@ export type Header = { description: string; required?: boolean; schema: Schema; 
 
 export type NamedExample = { summary: string; value: Json }
 
-export type Content = { 'application/json': { schema: Schema; examples: Record<string, NamedExample> } }
+export type Content = {
+  'application/json': { schema: Schema; examples: Record<string, NamedExample> }
+  '*/*'?: { schema: Schema }
+}
 
 export type Response = {
   description: string

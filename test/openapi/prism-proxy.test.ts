@@ -3,7 +3,7 @@ import { contract, routesOf } from '@narrowapi/contract'
 import { type Middleware, NarrowAPI } from '@narrowapi/sdk'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { story } from '../e2e/story.ts'
-import { type Prism, startPrismProxy } from '../support/prism.ts'
+import { startPrismProxy } from '../support/prism.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
 import { json, startUpstream, type Upstream } from '../support/upstream.ts'
 
@@ -36,15 +36,13 @@ test('the story touches every operation of the document', async () => {
 })
 
 test('every request and every answer of the story fits the document', async () => {
-  const prism = await startPrismProxy(description, server.url)
-  await tell(prism.url, noViolations)
+  await tellThroughPrism(server.url)
 })
 
 test('an answer that the document does not describe makes the story fail', async () => {
   const liar = await startUpstream()
   liar.answer = json(200, { status: 'splendid' })
-  const prism = await startPrismProxy(description, liar.url)
-  await expect(tell(prism.url, noViolations)).rejects.toThrow('health.live')
+  await expect(tellThroughPrism(liar.url)).rejects.toThrow('health.live')
   await liar.stop()
 })
 
@@ -54,6 +52,15 @@ const tell = async (baseUrl: string, middleware: Middleware): Promise<void> => {
   upstream.received.length = 0
   const as = (apiKey: string) => new NarrowAPI({ apiKey, baseUrl, retries: 0, middleware: [middleware] })
   await story({ as, ownerKey: key, workspaceId, upstream })
+}
+
+const tellThroughPrism = async (url: string): Promise<void> => {
+  const prism = await startPrismProxy(description, url)
+  try {
+    await tell(prism.url, noViolations)
+  } finally {
+    await prism.stop()
+  }
 }
 
 /** Prism answers in place of the server where something does not fit, and lists in a header what it only minds. */

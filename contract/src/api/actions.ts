@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { common, JsonObject, Metadata, Timestamp, TimestampInput, text } from '../fields.ts'
+import { common, integerInUrl, JsonObject, Metadata, Timestamp, TimestampInput, text } from '../fields.ts'
 import { id } from '../ids.ts'
 import { limits } from '../limits.ts'
 import {
@@ -300,7 +300,7 @@ export const ActionSchema = z
 const requestExample = {
   method: 'POST',
   url: 'https://api.example.com/v1/charges/ch_1/refund',
-  headers: [{ name: 'authorization', value: 'Bearer [secret]' }],
+  headers: [{ name: 'authorization', value: 'Bearer [redacted]' }],
   body: { amount: 1200, reason: 'requested_by_customer' },
 }
 
@@ -455,7 +455,7 @@ export const actions = group('/api/v1/actions', {
     path: '/:id/versions/:version/restore',
     pathParams: z.object({
       id: ofAction,
-      version: z.coerce.number<string>().int().min(1).describe('Number of the version'),
+      version: integerInUrl<string>(z.int().min(1)).describe('Number of the version'),
     }),
     summary: 'Restore a version of an action',
     description: 'Makes a new version that does what the named one did.',

@@ -60,8 +60,12 @@ export const CreateApiKey = z
     rate_limit_tier: Tier.nullable()
       .default(null)
       .describe('Whose request rate it has; null for the plan of the workspace'),
-    allowed_ips: AllowedIps.default(null),
-    expires_at: TimestampInput.nullable().default(null).describe('When it stops working; null for never'),
+    allowed_ips: AllowedIps.default(null).describe(
+      'Addresses or CIDR ranges it may be used from; null for those of your own key',
+    ),
+    expires_at: TimestampInput.nullable()
+      .default(null)
+      .describe('When it stops working; not later than your own key. Null for when that does.'),
     metadata: Metadata.default({}),
   })
   .meta({

@@ -65,7 +65,9 @@ export const AuditEvent = z
     seq: z.int().describe('Position in the chain of this workspace, without gaps'),
     prev_hash: z.string().meta({ description: 'Hash of the event before it', examples: [hashExample] }),
     hash: z.string().meta({
-      description: 'SHA-256 of `prev_hash` and the canonical JSON of this event, in hex',
+      description:
+        'SHA-256, in hex, of `prev_hash` followed by the canonical JSON (RFC 8785) of this event without `object`, ' +
+        '`created_at`, `prev_hash` and `hash`. The first event follows a `prev_hash` of 64 zeros.',
       examples: [hashExample],
     }),
   })

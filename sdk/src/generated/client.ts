@@ -300,9 +300,15 @@ export interface AuditEvent {
   seq: number
   /** Hash of the event before it. */
   prev_hash: string
-  /** SHA-256 of `prev_hash` and the canonical JSON of this event, in hex. */
+  /**
+   * SHA-256, in hex, of `prev_hash` followed by the canonical JSON (RFC 8785) of this event without
+   * `object`, `created_at`, `prev_hash` and `hash`. The first event follows a `prev_hash` of 64 zeros.
+   */
   hash: string
 }
+
+/** The input, as the schema of the action says. */
+export type CallInput = object
 
 /** An action as the holder of a token sees it. */
 export interface Callable {
@@ -698,12 +704,12 @@ export interface CreateApiKey {
    */
   rate_limit_tier?: Tier | null | undefined
   /**
-   * Addresses or CIDR ranges it may be used from; null for any.
+   * Addresses or CIDR ranges it may be used from; null for those of your own key.
    * @default null
    */
   allowed_ips?: readonly string[] | null | undefined
   /**
-   * When it stops working; null for never.
+   * When it stops working; not later than your own key. Null for when that does.
    * @default null
    */
   expires_at?: string | null | undefined
@@ -859,7 +865,7 @@ export interface Decision {
   allowed: boolean
   /** Which versions of the action and token decided. */
   policy_revision: string
-  /** The constraints that were looked at, as `level: op path`. */
+  /** The constraints that were looked at, by where they are written. */
   matched: string[]
   /** The constraint that refused. */
   rule: string | null
@@ -2363,7 +2369,7 @@ export interface XOperations {
    * `rate_limited`, `internal_error`, `upstream_error`, `upstream_auth_failed`, `upstream_blocked`,
    * `invalid_upstream_response`, `upstream_outcome_unknown`, `unavailable`, `upstream_timeout`
    */
-  execute(actionId: string, body?: object, options?: RequestOptions): Call<UpstreamAnswer>
+  execute(actionId: string, body?: CallInput, options?: RequestOptions): Call<UpstreamAnswer>
 
   /**
    * See what a call would do.
@@ -2377,7 +2383,7 @@ export interface XOperations {
    * `not_found`, `idempotency_in_progress`, `sunset`, `payload_too_large`, `unsupported_media_type`,
    * `validation_failed`, `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
    */
-  dryRun(actionId: string, body?: object, options?: RequestOptions): Call<DryRun>
+  dryRun(actionId: string, body?: CallInput, options?: RequestOptions): Call<DryRun>
 }
 
 /** Encrypted values that actions send to their upstreams. They can be written and used, and never read. */

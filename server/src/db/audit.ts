@@ -14,13 +14,14 @@ export type AuditEntry = Pick<
 
 /**
  * Appends to the workspace's chain, in the transaction of the change it records: neither exists without the
- * other. The head row is locked, so events get their numbers without gaps, one change after another.
+ * other. The head row is locked, so events get their numbers without gaps, one change after another; the id
+ * and the time are asked for behind that lock, so that the order of a list is the order of the chain.
  */
 export const appendAudit = async (
   sql: Sql,
   workspaceId: string,
   entry: AuditEntry,
-  { id, now }: { id: string; now: Date },
+  { nextId, now }: { nextId: () => string; now: () => Date },
 ): Promise<void> => {
   const [head] = await sql<{ seq: number; hash: string }[]>`
     insert into audit_heads (workspace_id, seq, hash)
@@ -28,7 +29,7 @@ export const appendAudit = async (
     on conflict (workspace_id) do update set seq = audit_heads.seq
     returning seq, hash`
   if (!head) throw new Error('The head of the audit chain was not returned')
-  const occurred_at = now.toISOString()
+  const [id, occurred_at] = [nextId(), now().toISOString()]
   const event = {
     id,
     workspace_id: workspaceId,

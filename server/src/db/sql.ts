@@ -123,10 +123,21 @@ export const sqlState = (error: unknown): string | null =>
 /** Whether the database could not be asked at all, so that the same request may succeed later. */
 export const isUnavailable = (error: unknown): boolean => {
   const state = sqlState(error)
-  if (state !== null) return /^(?:08|53|57P0|57014|25006|40001|40P01|55P03)/.test(state)
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  return /^(?:CONNECT|CONNECTION_|ECONN|ENOENT|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND|EAI_AGAIN)/.test(code)
+  // 28, 3D000 and 55000 refuse a connection: an operator is closing, moving or opening the database.
+  if (state !== null) return /^(?:08|28|3D000|53|55000|57P0|57014|25006|40001|40P01|55P03)/.test(state)
+  return /^(?:CONNECT|CONNECTION_|ECONN|ENOENT|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND|EAI_AGAIN)/.test(
+    systemCode(error),
+  )
 }
+
+/** Whether the connection itself ended, so that nothing more can be said on it. */
+export const isConnectionLost = (error: unknown): boolean => {
+  const state = sqlState(error)
+  return state === null ? isUnavailable(error) : /^(?:08|57P0)/.test(state)
+}
+
+const systemCode = (error: unknown): string =>
+  error instanceof Error && 'code' in error ? String(error.code) : ''
 
 /** The name of the constraint a write broke. */
 export const brokenConstraint = (error: unknown): string | null =>

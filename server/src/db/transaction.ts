@@ -1,4 +1,4 @@
-import type { Pool, Sql } from './sql.ts'
+import { isConnectionLost, type Pool, type Sql } from './sql.ts'
 
 /**
  * Runs work on the rows of one workspace: row-level security shows nothing else. The setting is local to the
@@ -15,13 +15,23 @@ export const readWorkspace = async <T>(
   const connection = await pool.reserve()
   const opened = Promise.all([connection`begin read only`.execute(), enter(connection, workspaceId)])
   opened.catch(() => {})
+  // The connection is another's only once the commit is through: the driver forgets what waits on a connection
+  // that is released, and the next change would find itself in this read-only transaction.
+  const giveBack = (): void => {
+    connection`commit`.execute().then(
+      () => connection.release(),
+      () => {},
+    )
+  }
   try {
     const result = await work(connection)
     await opened
+    giveBack()
     return result
-  } finally {
-    connection`commit`.execute().catch(() => {})
-    connection.release()
+  } catch (error) {
+    // The driver has dropped a lost connection already, and fails outside of any promise when it is written to.
+    if (!isConnectionLost(error)) giveBack()
+    throw error
   }
 }
 

@@ -38,6 +38,7 @@ const run = async (deps: Deps, req: Request, res: Response): Promise<void> => {
       for (const [name, value] of limitHeaders(state, deps.clock.now().getTime())) res.setHeader(name, value)
     },
     tellExecution: (id) => res.setHeader('X-Execution-ID', id),
+    tellReplay: () => res.setHeader('Idempotent-Replayed', 'true'),
   })
   answer(res, reply)
 }

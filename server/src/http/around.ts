@@ -83,7 +83,7 @@ export const around = (deps: Deps, noun: string, name: string, route: ContractRo
             changes,
             context: auditContext(context),
           },
-          { id: deps.ids.next('aud'), now },
+          { nextId: () => deps.ids.next('aud'), now: () => deps.clock.now() },
         ).catch(refuseUnrecorded)
       }
       if (scope)
@@ -125,7 +125,7 @@ const finished = (
   const location = status === 201 ? locationOf(body) : null
   if (location) res.setHeader('Location', location)
   const next = memberOf(body, 'next_cursor')
-  if (typeof next === 'string') res.setHeader('Link', `<${nextPage(req, next)}>; rel="next"`)
+  if (typeof next === 'string') res.appendHeader('Link', `<${nextPage(req, next)}>; rel="next"`)
   return { status, body: project(body, fieldsOf(query)) }
 }
 

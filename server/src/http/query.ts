@@ -21,6 +21,8 @@ export const parseQuery = (text: string | null): Record<string, unknown> => {
     const value = equals === -1 ? '' : decode(part.slice(equals + 1))
     const metadata = /^metadata\[(.{1,100})\]$/s.exec(written)?.[1]
     if (metadata !== undefined) {
+      // Records leave this name out, so a filter by it would find everything. No object can have it either.
+      if (metadata === '__proto__') refuse(written, 'is not a name that metadata can have')
       const known = query.metadata
       const record: Record<string, unknown> =
         typeof known === 'object' && known !== null ? { ...known } : Object.create(null)

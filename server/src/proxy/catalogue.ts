@@ -4,6 +4,7 @@ import { ApiError } from '../errors.ts'
 import type { Keyring } from '../vault/keys.ts'
 import { open } from '../vault/open.ts'
 import { unpackSealed } from '../vault/pack.ts'
+import type { SealContext } from '../vault/seal.ts'
 import type { ActionRow } from './catalogue-queries.ts'
 import { findAction, findSecret } from './catalogue-queries.ts'
 import { type CompiledAction, compileAction } from './compile.ts'
@@ -115,11 +116,21 @@ const openSecret = async (
   if (!row) return null
   if (previous?.version === row.version && previous.expiresAt === row.expires_at) return previous
   const context = { workspace_id: workspaceId, kind: 'secret', id, version: row.version }
-  return new OpenSecret(open(keyring, context, unpackSealed(row.sealed)), row.version, row.expires_at)
+  return new OpenSecret(openValue(keyring, context, row.sealed), row.version, row.expires_at)
 }
 
-export const missingSecret = () =>
+/** A value that was changed or moved is as good as missing; the cause is for the operator's log. */
+const openValue = (keyring: Keyring, context: SealContext, sealed: Buffer): string => {
+  try {
+    return open(keyring, context, unpackSealed(sealed))
+  } catch (cause) {
+    throw missingSecret(cause)
+  }
+}
+
+export const missingSecret = (cause?: unknown) =>
   new ApiError(
     'upstream_auth_failed',
     'The secret of this action is missing or has expired; its operator must set it',
+    { cause },
   )

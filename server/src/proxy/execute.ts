@@ -30,6 +30,8 @@ export type CallRequest = {
   tellLimits: (state: LimitState) => void
   /** Told when the call has an execution that can be read, for the header of answers and refusals alike. */
   tellExecution: (id: string) => void
+  /** Told when what comes is what an earlier call with the same key got. */
+  tellReplay: () => void
 }
 
 /** Longer than any upstream call can take by the time its own deadline has passed. */
@@ -49,7 +51,7 @@ export const execute = async (parts: ProxyParts, request: CallRequest): Promise<
   if (limited) throw limited
   const claim = await call.orReject(() => claimOf(request, granted.action))
   if (claim) {
-    const earlier = await lookUpKey(parts, claim, request.tellExecution)
+    const earlier = await lookUpKey(parts, claim, request)
     if (earlier) return earlier
   }
   return call.run(granted.grant, claim)
@@ -191,8 +193,11 @@ class Call {
       const built = secret ? inject(request, this.#action.compiled.auth, secret.reveal()) : request
       return { built, secret }
     } catch (refusal) {
-      if (refusal instanceof ApiError) return refusal
-      throw refusal
+      if (!(refusal instanceof ApiError)) throw refusal
+      if (refusal.cause !== undefined) {
+        this.#parts.log.error({ error: refusal.cause, execution_id: this.#id }, 'a secret did not open')
+      }
+      return refusal
     }
   }
 

@@ -1,5 +1,6 @@
 import { type KeyScope, keyReused, type StoredReply } from '../db/idempotency.ts'
 import { ApiError } from '../errors.ts'
+import type { CallRequest } from './execute.ts'
 import type { ProxyParts } from './parts.ts'
 import { findBoundKey } from './record-queries.ts'
 
@@ -13,14 +14,17 @@ export type Claim = { scope: KeyScope; fingerprint: string }
 export const lookUpKey = async (
   { system, clock, replies }: ProxyParts,
   { scope, fingerprint }: Claim,
-  tellExecution: (id: string) => void,
+  { tellExecution, tellReplay }: Pick<CallRequest, 'tellExecution' | 'tellReplay'>,
 ): Promise<StoredReply | null> => {
   const now = clock.now().toISOString()
   const bound = await findBoundKey(system, scope, now)
   if (!bound) return null
   if (bound.fingerprint !== fingerprint) throw keyReused()
   if (bound.execution_id) tellExecution(bound.execution_id)
-  if (bound.reply) return replayed(replies.open(scope, bound.reply))
+  if (bound.reply) {
+    tellReplay()
+    return toldAgain(replies.open(scope, bound.reply))
+  }
   if (bound.lease_expires_at !== null && bound.lease_expires_at > now) throw keyTaken()
   throw new ApiError(
     'upstream_outcome_unknown',
@@ -33,7 +37,7 @@ export const keyTaken = () =>
     retry_after_seconds: 1,
   })
 
-const replayed = ({ error, ...reply }: StoredReply): StoredReply => {
+const toldAgain = ({ error, ...reply }: StoredReply): StoredReply => {
   if (error) throw new ApiError(error.code, error.message, error.extras)
-  return { ...reply, headers: [...reply.headers, ['idempotent-replayed', 'true']] }
+  return reply
 }

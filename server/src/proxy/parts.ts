@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { RateLimiter } from '../db/rate-limit.ts'
 import type { Pool } from '../db/sql.ts'
 import type { Ids } from '../ids.ts'
+import type { Log } from '../log.ts'
 import type { Replies } from '../replies.ts'
 import type { Catalogue } from './catalogue.ts'
 import type { Egress } from './egress.ts'
@@ -11,6 +12,7 @@ import type { Usage } from './usage.ts'
 /** What a call needs of the server. */
 export type ProxyParts = {
   system: Pool
+  log: Log
   clock: Clock
   ids: Ids
   limiter: RateLimiter

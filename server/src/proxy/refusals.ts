@@ -61,8 +61,8 @@ export class Refusals {
         holder.workspaceId,
         { ...entry, targets: [...entry.targets], changes: [...entry.changes] },
         {
-          id: ids.next('aud'),
-          now: now(),
+          nextId: () => ids.next('aud'),
+          now,
         },
       ),
     )

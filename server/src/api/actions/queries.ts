@@ -139,7 +139,10 @@ const insertVersion = async (
     )`
 }
 
-/** Locks the workspace and counts what its plan limits. */
+/**
+ * Locks the workspace and counts what its plan limits. Not `for update`: that would wait for every row that is
+ * being added under the workspace, audit events among them, which wait for this change in their turn.
+ */
 export const lockPlan = async (
   sql: Sql,
   workspaceId: string,
@@ -148,7 +151,7 @@ export const lockPlan = async (
     select p.active_actions as limit
     from workspaces w join plans p on p.tier = w.tier
     where w.id = ${workspaceId}
-    for update of w`
+    for no key update of w`
   if (!plan || plan.limit === null) return { limit: null, active: 0 }
   const [count] = await sql<{ active: number }[]>`
     select count(*) as active from actions where workspace_id = ${workspaceId} and status = 'active'`

@@ -10,7 +10,7 @@ import {
   listApiKeys,
   revokeApiKey,
 } from './queries.ts'
-import { checkNotLastKeyMaker, grantedScopes } from './rules.ts'
+import { checkNotLastKeyMaker, grantedAddresses, grantedExpiry, grantedScopes } from './rules.ts'
 
 export const apiKeys: HandlersOf<'apiKeys'> = {
   async list({ query }, { sql, actor, clock, page }) {
@@ -20,17 +20,20 @@ export const apiKeys: HandlersOf<'apiKeys'> = {
   },
 
   async create({ body }, { sql, actor, clock, ids, deps }) {
-    checkFuture('expires_at', body.expires_at, clock.now())
+    const now = clock.now()
+    checkFuture('expires_at', body.expires_at, now)
+    const maker = await getApiKey(sql, actor.workspaceId, actor.id, now.toISOString())
     const key = newCredential('sk', randomBytes)
     const created = await insertApiKey(sql, actor.workspaceId, {
       ...body,
       ...describeCredential(key),
       id: ids.next('key'),
       hash: hashCredential(key, deps.pepper),
-      scopes: grantedScopes(actor.granted, body.scopes),
-      expires_at: earliest(body.expires_at, actor.term.expiresAt),
+      scopes: grantedScopes(maker.scopes, body.scopes),
+      expires_at: grantedExpiry(maker, body.expires_at),
+      allowed_ips: grantedAddresses(maker, body.allowed_ips),
       created_by: actor.id,
-      now: clock.now().toISOString(),
+      now: now.toISOString(),
     })
     return { status: 201, body: { ...created, key } }
   },
@@ -50,7 +53,3 @@ export const apiKeys: HandlersOf<'apiKeys'> = {
     return { status: 204, body: undefined }
   },
 }
-
-/** A key never outlives the key that made it. */
-const earliest = (left: string | null, right: string | null): string | null =>
-  left === null || right === null ? (left ?? right) : left < right ? left : right

@@ -1,4 +1,5 @@
 import { type ApiKey, defaultScopes, expandScopes, type GrantedScope } from '@narrowapi/contract'
+import { isWithin } from '../../addresses.ts'
 import { ApiError } from '../../errors.ts'
 
 /**
@@ -27,6 +28,33 @@ export const grantedScopes = (
     )
   }
   return [...new Set(wanted)]
+}
+
+/** A key never outlives the key that made it; without a wish it lives as long. */
+export const grantedExpiry = (maker: Pick<ApiKey, 'expires_at'>, wanted: string | null): string | null => {
+  if (maker.expires_at !== null && wanted !== null && wanted > maker.expires_at) {
+    throw new ApiError(
+      'forbidden',
+      `A key cannot outlive the key that makes it: yours ends at ${maker.expires_at}`,
+    )
+  }
+  return wanted ?? maker.expires_at
+}
+
+/** A key opens nothing from where the key that made it does not; without a wish it is bound as that one is. */
+export const grantedAddresses = (
+  maker: Pick<ApiKey, 'allowed_ips'>,
+  wanted: string[] | null,
+): string[] | null => {
+  const own = maker.allowed_ips
+  const outside = own && wanted?.find((entry) => !isWithin(entry, own))
+  if (outside) {
+    throw new ApiError(
+      'forbidden',
+      `A key cannot be used from more addresses than the key that makes it: yours lacks ${outside}`,
+    )
+  }
+  return wanted ?? own
 }
 
 /** Whether a key can make another: who has lost the last of these is locked out for good. */

@@ -11,8 +11,9 @@ export const tokens: HandlersOf<'tokens'> = {
   },
 
   async create({ body }, ctx) {
-    const { action_ids: _, ...rest } = body
-    return { status: 201, body: await createToken(ctx, { ...rest, grants: grantsOf(body) }) }
+    const { action_ids, ...rest } = body
+    const given = action_ids ? 'action_ids' : 'grants'
+    return { status: 201, body: await createToken(ctx, { ...rest, grants: grantsOf(body) }, given) }
   },
 
   async get({ params }, { sql, actor, clock }) {

@@ -15,7 +15,11 @@ import {
 import { checkGrants, checkRotation, checkTerm, graceEnd, type NewToken } from './rules.ts'
 
 /** Makes a token. Its text is in the answer and nowhere else. */
-export const createToken = async (ctx: Ctx, token: NewToken): Promise<CreatedToken> => {
+export const createToken = async (
+  ctx: Ctx,
+  token: NewToken,
+  given: 'grants' | 'action_ids' = 'grants',
+): Promise<CreatedToken> => {
   const { sql, actor, clock, ids } = ctx
   const now = clock.now()
   checkFuture('expires_at', token.expires_at, now)
@@ -25,7 +29,7 @@ export const createToken = async (ctx: Ctx, token: NewToken): Promise<CreatedTok
     actor.workspaceId,
     token.grants.map((grant) => grant.action_id),
   )
-  checkGrants(token.grants, granted)
+  checkGrants(token.grants, granted, given)
   const { text, ...credential } = newText(ctx)
   const id = ids.next('tok')
   await insertToken(sql, actor.workspaceId, {

@@ -27,13 +27,25 @@ export const checkTerm = ({ not_before, expires_at }: Pick<NewToken, 'not_before
 
 type GrantedAction = Pick<Action, 'id' | 'status'> & { definition: ActionDefinition }
 
-/** Every grant names an action of the workspace, and its own rules fit that action's input. */
-export const checkGrants = (grants: readonly NewGrant[], actions: readonly GrantedAction[]): void => {
+/**
+ * Every grant names an action of the workspace, and its own rules fit that action's input. `given` is the field
+ * by which the caller named them.
+ */
+export const checkGrants = (
+  grants: readonly NewGrant[],
+  actions: readonly GrantedAction[],
+  given: 'grants' | 'action_ids',
+): void => {
   const byId = new Map(actions.map((action) => [action.id, action]))
   const unknown = grants.flatMap(({ action_id }, index) =>
     byId.has(action_id)
       ? []
-      : [{ field: `grants.${index}.action_id`, message: 'is not an action of this workspace' }],
+      : [
+          {
+            field: given === 'grants' ? `grants.${index}.action_id` : `action_ids.${index}`,
+            message: 'is not an action of this workspace',
+          },
+        ],
   )
   if (unknown.length > 0) refuse(unknown)
   grants.forEach(({ action_id, constraints, fixed_input }, index) => {

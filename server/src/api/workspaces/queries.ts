@@ -29,7 +29,7 @@ export const getWorkspaceForUpdate = async (
     select ${columns(sql)}
     from workspaces
     where id = ${workspaceId} and id = ${id}
-    for update`
+    for no key update`
   return workspace ?? missing()
 }
 

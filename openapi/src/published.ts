@@ -1,0 +1,89 @@
+import { headerRefs } from './headers.ts'
+import {
+  type Content,
+  type Document,
+  nameOf,
+  operationsOf,
+  resolve,
+  type Schema,
+  schemaRef,
+} from './openapi.ts'
+
+/**
+ * The document as it is published. It allows every answer there can be, also where a schema cannot say when to
+ * expect which; the SDK, which knows what it asked for, has its types from the stricter one.
+ */
+export const toPublished = (strict: Document): Document => {
+  const document = structuredClone(strict)
+  for (const { operation } of operationsOf(document)) {
+    if (operation.parameters.some((one) => resolve(document, one).name === 'fields')) {
+      allowSelections(document, operation)
+    }
+    if (operation.responses.default) allowUpstreamAnswers(document, operation)
+  }
+  dropUnusedResponses(document)
+  return document
+}
+
+type Operation = Document['paths'][string][string]
+
+/** With `fields` an object has the chosen fields and no others, whatever its schema requires. */
+const allowSelections = (document: Document, operation: Operation): void => {
+  const { schemas } = document.components
+  const content = contentOf(document, operation, '200')
+  const list = schemas[nameOf(content.schema.$ref ?? '')]?.properties?.data
+  if (list?.items) list.items = orSelection(document, list.items)
+  else content.schema = orSelection(document, content.schema)
+}
+
+const orSelection = ({ components: { schemas } }: Document, schema: Schema): Schema => {
+  // Two lists can share their schema; then this one is done.
+  if (!schema.$ref) return schema
+  const name = nameOf(schema.$ref)
+  schemas[`${name}Selection`] ??= {
+    ...schemas[name],
+    description: `The fields of ${name} that \`fields\` chose`,
+    required: ['id', 'object'],
+  }
+  return { anyOf: [schema, { $ref: schemaRef(`${name}Selection`) }] }
+}
+
+/**
+ * An upstream answers in any media type, and its status may be one that we use too; the header
+ * `X-NarrowAPI-Error` tells whose answer it is.
+ */
+const allowUpstreamAnswers = (document: Document, operation: Operation): void => {
+  const { schema: upstream } = contentOf(document, operation, 'default')
+  for (const [status, known] of Object.entries(operation.responses)) {
+    if (neverUpstream.has(status)) continue
+    const response = resolve(document, known)
+    const { schema, examples } = contentOf(document, operation, status)
+    const isRefusal = Number(status) >= 400
+    operation.responses[status] = {
+      ...response,
+      headers: { ...response.headers, ...headerRefs(['X-Upstream-Status']) },
+      ...(isRefusal && { description: `${response.description}. Or the upstream answered ${status}.` }),
+      content: {
+        'application/json': { schema: isRefusal ? { anyOf: [schema, upstream] } : schema, examples },
+        '*/*': { schema: upstream },
+      },
+    }
+  }
+}
+
+/** These become `upstream_auth_failed`. */
+const neverUpstream = new Set(['401', '403'])
+
+/** Those of which only a changed copy is left. */
+const dropUnusedResponses = ({ paths, components }: Document): void => {
+  const used = JSON.stringify(paths)
+  for (const name of Object.keys(components.responses)) {
+    if (!used.includes(`"#/components/responses/${name}"`)) delete components.responses[name]
+  }
+}
+
+const contentOf = (document: Document, operation: Operation, status: string): Content['application/json'] => {
+  const { content } = resolve(document, operation.responses[status] ?? { $ref: status })
+  if (!content) throw new Error(`${operation.operationId} does not describe its answer ${status}`)
+  return content['application/json']
+}
