@@ -4279,23 +4279,6 @@ export interface components {
                 "application/json": components["schemas"]["RateLimitedError"];
             };
         };
-        /** @description A request with this Idempotency-Key is still running */
-        TokenIdempotencyInProgressError: {
-            headers: {
-                "X-Request-ID": components["headers"]["X-Request-ID"];
-                "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
-                "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
-                "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
-                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                RateLimit: components["headers"]["RateLimit"];
-                "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
-                "X-Execution-ID": components["headers"]["X-Execution-ID"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["IdempotencyInProgressError"];
-            };
-        };
         /** @description Something failed on our side */
         TokenInternalErrorError: {
             headers: {
@@ -4520,23 +4503,6 @@ export interface components {
                 "application/json": components["schemas"]["ValidationFailedError"];
             };
         };
-        /** @description The request does not fit its schema. Or: The Idempotency-Key was used with another request */
-        TokenValidationFailedOrIdempotencyKeyReusedError: {
-            headers: {
-                "X-Request-ID": components["headers"]["X-Request-ID"];
-                "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
-                "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
-                "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
-                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                RateLimit: components["headers"]["RateLimit"];
-                "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
-                "X-Execution-ID": components["headers"]["X-Execution-ID"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["ValidationFailedOrIdempotencyKeyReusedError"];
-            };
-        };
         /** @description Missing or invalid API key or token */
         UnauthorizedError: {
             headers: {
@@ -4627,6 +4593,236 @@ export interface components {
             };
             content: {
                 "application/json": components["schemas"]["VersionConflictOrIdempotencyInProgressError"];
+            };
+        };
+        /** @description The request is malformed. Or what the upstream answered with this status. */
+        UpstreamOrTokenInvalidRequestError: {
+            headers: {
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                RateLimit: components["headers"]["RateLimit"];
+                "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
+                "X-Execution-ID": components["headers"]["X-Execution-ID"];
+                "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["InvalidRequestError"] | components["schemas"]["UpstreamAnswer"];
+                "*/*": components["schemas"]["UpstreamAnswer"];
+            };
+        };
+        /** @description The object does not exist or is not yours. Or what the upstream answered with this status. */
+        UpstreamOrTokenNotFoundError: {
+            headers: {
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                RateLimit: components["headers"]["RateLimit"];
+                "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
+                "X-Execution-ID": components["headers"]["X-Execution-ID"];
+                "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["NotFoundError"] | components["schemas"]["UpstreamAnswer"];
+                "*/*": components["schemas"]["UpstreamAnswer"];
+            };
+        };
+        /** @description A request with this Idempotency-Key is still running. Or what the upstream answered with this status. */
+        UpstreamOrTokenIdempotencyInProgressError: {
+            headers: {
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                RateLimit: components["headers"]["RateLimit"];
+                "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
+                "X-Execution-ID": components["headers"]["X-Execution-ID"];
+                "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["IdempotencyInProgressError"] | components["schemas"]["UpstreamAnswer"];
+                "*/*": components["schemas"]["UpstreamAnswer"];
+            };
+        };
+        /** @description This version is no longer served. Or what the upstream answered with this status. */
+        UpstreamOrTokenSunsetError: {
+            headers: {
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                RateLimit: components["headers"]["RateLimit"];
+                "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
+                "X-Execution-ID": components["headers"]["X-Execution-ID"];
+                "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["SunsetError"] | components["schemas"]["UpstreamAnswer"];
+                "*/*": components["schemas"]["UpstreamAnswer"];
+            };
+        };
+        /** @description The body is larger than allowed. Or what the upstream answered with this status. */
+        UpstreamOrTokenPayloadTooLargeError: {
+            headers: {
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                RateLimit: components["headers"]["RateLimit"];
+                "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
+                "X-Execution-ID": components["headers"]["X-Execution-ID"];
+                "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["PayloadTooLargeError"] | components["schemas"]["UpstreamAnswer"];
+                "*/*": components["schemas"]["UpstreamAnswer"];
+            };
+        };
+        /** @description The body must be application/json in UTF-8. Or what the upstream answered with this status. */
+        UpstreamOrTokenUnsupportedMediaTypeError: {
+            headers: {
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                RateLimit: components["headers"]["RateLimit"];
+                "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
+                "X-Execution-ID": components["headers"]["X-Execution-ID"];
+                "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["UnsupportedMediaTypeError"] | components["schemas"]["UpstreamAnswer"];
+                "*/*": components["schemas"]["UpstreamAnswer"];
+            };
+        };
+        /** @description The request does not fit its schema. Or: The Idempotency-Key was used with another request. Or what the upstream answered with this status. */
+        UpstreamOrTokenValidationFailedOrIdempotencyKeyReusedError: {
+            headers: {
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                RateLimit: components["headers"]["RateLimit"];
+                "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
+                "X-Execution-ID": components["headers"]["X-Execution-ID"];
+                "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ValidationFailedOrIdempotencyKeyReusedError"] | components["schemas"]["UpstreamAnswer"];
+                "*/*": components["schemas"]["UpstreamAnswer"];
+            };
+        };
+        /** @description Too many requests; see retry_after_seconds. Or what the upstream answered with this status. */
+        UpstreamOrTokenRateLimitedError: {
+            headers: {
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                RateLimit: components["headers"]["RateLimit"];
+                "Retry-After": components["headers"]["Retry-After"];
+                "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
+                "X-Execution-ID": components["headers"]["X-Execution-ID"];
+                "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["RateLimitedError"] | components["schemas"]["UpstreamAnswer"];
+                "*/*": components["schemas"]["UpstreamAnswer"];
+            };
+        };
+        /** @description Something failed on our side. Or what the upstream answered with this status. */
+        UpstreamOrTokenInternalErrorError: {
+            headers: {
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                RateLimit: components["headers"]["RateLimit"];
+                "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
+                "X-Execution-ID": components["headers"]["X-Execution-ID"];
+                "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["InternalErrorError"] | components["schemas"]["UpstreamAnswer"];
+                "*/*": components["schemas"]["UpstreamAnswer"];
+            };
+        };
+        /** @description The upstream could not be reached or answered with an error. Or: The upstream refused the stored credential. Or: The target address is not allowed. Or: The upstream answered something unusable. Or: It is unknown whether the upstream acted. Or what the upstream answered with this status. */
+        UpstreamOrTokenUpstreamErrorOrUpstreamAuthFailedOrUpstreamBlockedOrInvalidUpstreamResponseOrUpstreamOutcomeUnknownError: {
+            headers: {
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                RateLimit: components["headers"]["RateLimit"];
+                "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
+                "X-Execution-ID": components["headers"]["X-Execution-ID"];
+                "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["UpstreamErrorOrUpstreamAuthFailedOrUpstreamBlockedOrInvalidUpstreamResponseOrUpstreamOutcomeUnknownError"] | components["schemas"]["UpstreamAnswer"];
+                "*/*": components["schemas"]["UpstreamAnswer"];
+            };
+        };
+        /** @description The service is not available right now. Or what the upstream answered with this status. */
+        UpstreamOrTokenUnavailableError: {
+            headers: {
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                RateLimit: components["headers"]["RateLimit"];
+                "Retry-After": components["headers"]["Retry-After"];
+                "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
+                "X-Execution-ID": components["headers"]["X-Execution-ID"];
+                "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["UnavailableError"] | components["schemas"]["UpstreamAnswer"];
+                "*/*": components["schemas"]["UpstreamAnswer"];
+            };
+        };
+        /** @description The upstream did not answer in time. Or what the upstream answered with this status. */
+        UpstreamOrTokenUpstreamTimeoutError: {
+            headers: {
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                RateLimit: components["headers"]["RateLimit"];
+                "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
+                "X-Execution-ID": components["headers"]["X-Execution-ID"];
+                "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["UpstreamTimeoutError"] | components["schemas"]["UpstreamAnswer"];
+                "*/*": components["schemas"]["UpstreamAnswer"];
             };
         };
     };
@@ -5866,238 +6062,20 @@ export interface operations {
                     "*/*": components["schemas"]["UpstreamAnswer"];
                 };
             };
-            /** @description The request is malformed. Or the upstream answered 400. */
-            400: {
-                headers: {
-                    "X-Request-ID": components["headers"]["X-Request-ID"];
-                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
-                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
-                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
-                    "X-Execution-ID": components["headers"]["X-Execution-ID"];
-                    "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["InvalidRequestError"] | components["schemas"]["UpstreamAnswer"];
-                    "*/*": components["schemas"]["UpstreamAnswer"];
-                };
-            };
+            400: components["responses"]["UpstreamOrTokenInvalidRequestError"];
             401: components["responses"]["TokenUnauthorizedError"];
             403: components["responses"]["TokenPolicyDeniedOrPausedOrExecutionLimitReachedOrTokenExhaustedError"];
-            /** @description The object does not exist or is not yours. Or the upstream answered 404. */
-            404: {
-                headers: {
-                    "X-Request-ID": components["headers"]["X-Request-ID"];
-                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
-                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
-                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
-                    "X-Execution-ID": components["headers"]["X-Execution-ID"];
-                    "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NotFoundError"] | components["schemas"]["UpstreamAnswer"];
-                    "*/*": components["schemas"]["UpstreamAnswer"];
-                };
-            };
-            /** @description A request with this Idempotency-Key is still running. Or the upstream answered 409. */
-            409: {
-                headers: {
-                    "X-Request-ID": components["headers"]["X-Request-ID"];
-                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
-                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
-                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
-                    "X-Execution-ID": components["headers"]["X-Execution-ID"];
-                    "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["IdempotencyInProgressError"] | components["schemas"]["UpstreamAnswer"];
-                    "*/*": components["schemas"]["UpstreamAnswer"];
-                };
-            };
-            /** @description This version is no longer served. Or the upstream answered 410. */
-            410: {
-                headers: {
-                    "X-Request-ID": components["headers"]["X-Request-ID"];
-                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
-                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
-                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
-                    "X-Execution-ID": components["headers"]["X-Execution-ID"];
-                    "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SunsetError"] | components["schemas"]["UpstreamAnswer"];
-                    "*/*": components["schemas"]["UpstreamAnswer"];
-                };
-            };
-            /** @description The body is larger than allowed. Or the upstream answered 413. */
-            413: {
-                headers: {
-                    "X-Request-ID": components["headers"]["X-Request-ID"];
-                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
-                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
-                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
-                    "X-Execution-ID": components["headers"]["X-Execution-ID"];
-                    "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PayloadTooLargeError"] | components["schemas"]["UpstreamAnswer"];
-                    "*/*": components["schemas"]["UpstreamAnswer"];
-                };
-            };
-            /** @description The body must be application/json in UTF-8. Or the upstream answered 415. */
-            415: {
-                headers: {
-                    "X-Request-ID": components["headers"]["X-Request-ID"];
-                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
-                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
-                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
-                    "X-Execution-ID": components["headers"]["X-Execution-ID"];
-                    "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnsupportedMediaTypeError"] | components["schemas"]["UpstreamAnswer"];
-                    "*/*": components["schemas"]["UpstreamAnswer"];
-                };
-            };
-            /** @description The request does not fit its schema. Or: The Idempotency-Key was used with another request. Or the upstream answered 422. */
-            422: {
-                headers: {
-                    "X-Request-ID": components["headers"]["X-Request-ID"];
-                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
-                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
-                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
-                    "X-Execution-ID": components["headers"]["X-Execution-ID"];
-                    "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ValidationFailedOrIdempotencyKeyReusedError"] | components["schemas"]["UpstreamAnswer"];
-                    "*/*": components["schemas"]["UpstreamAnswer"];
-                };
-            };
-            /** @description Too many requests; see retry_after_seconds. Or the upstream answered 429. */
-            429: {
-                headers: {
-                    "X-Request-ID": components["headers"]["X-Request-ID"];
-                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
-                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
-                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "Retry-After": components["headers"]["Retry-After"];
-                    "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
-                    "X-Execution-ID": components["headers"]["X-Execution-ID"];
-                    "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RateLimitedError"] | components["schemas"]["UpstreamAnswer"];
-                    "*/*": components["schemas"]["UpstreamAnswer"];
-                };
-            };
-            /** @description Something failed on our side. Or the upstream answered 500. */
-            500: {
-                headers: {
-                    "X-Request-ID": components["headers"]["X-Request-ID"];
-                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
-                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
-                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
-                    "X-Execution-ID": components["headers"]["X-Execution-ID"];
-                    "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["InternalErrorError"] | components["schemas"]["UpstreamAnswer"];
-                    "*/*": components["schemas"]["UpstreamAnswer"];
-                };
-            };
-            /** @description The upstream could not be reached or answered with an error. Or: The upstream refused the stored credential. Or: The target address is not allowed. Or: The upstream answered something unusable. Or: It is unknown whether the upstream acted. Or the upstream answered 502. */
-            502: {
-                headers: {
-                    "X-Request-ID": components["headers"]["X-Request-ID"];
-                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
-                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
-                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
-                    "X-Execution-ID": components["headers"]["X-Execution-ID"];
-                    "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UpstreamErrorOrUpstreamAuthFailedOrUpstreamBlockedOrInvalidUpstreamResponseOrUpstreamOutcomeUnknownError"] | components["schemas"]["UpstreamAnswer"];
-                    "*/*": components["schemas"]["UpstreamAnswer"];
-                };
-            };
-            /** @description The service is not available right now. Or the upstream answered 503. */
-            503: {
-                headers: {
-                    "X-Request-ID": components["headers"]["X-Request-ID"];
-                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
-                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
-                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "Retry-After": components["headers"]["Retry-After"];
-                    "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
-                    "X-Execution-ID": components["headers"]["X-Execution-ID"];
-                    "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UnavailableError"] | components["schemas"]["UpstreamAnswer"];
-                    "*/*": components["schemas"]["UpstreamAnswer"];
-                };
-            };
-            /** @description The upstream did not answer in time. Or the upstream answered 504. */
-            504: {
-                headers: {
-                    "X-Request-ID": components["headers"]["X-Request-ID"];
-                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
-                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
-                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
-                    "X-Execution-ID": components["headers"]["X-Execution-ID"];
-                    "X-Upstream-Status": components["headers"]["X-Upstream-Status"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UpstreamTimeoutError"] | components["schemas"]["UpstreamAnswer"];
-                    "*/*": components["schemas"]["UpstreamAnswer"];
-                };
-            };
+            404: components["responses"]["UpstreamOrTokenNotFoundError"];
+            409: components["responses"]["UpstreamOrTokenIdempotencyInProgressError"];
+            410: components["responses"]["UpstreamOrTokenSunsetError"];
+            413: components["responses"]["UpstreamOrTokenPayloadTooLargeError"];
+            415: components["responses"]["UpstreamOrTokenUnsupportedMediaTypeError"];
+            422: components["responses"]["UpstreamOrTokenValidationFailedOrIdempotencyKeyReusedError"];
+            429: components["responses"]["UpstreamOrTokenRateLimitedError"];
+            500: components["responses"]["UpstreamOrTokenInternalErrorError"];
+            502: components["responses"]["UpstreamOrTokenUpstreamErrorOrUpstreamAuthFailedOrUpstreamBlockedOrInvalidUpstreamResponseOrUpstreamOutcomeUnknownError"];
+            503: components["responses"]["UpstreamOrTokenUnavailableError"];
+            504: components["responses"]["UpstreamOrTokenUpstreamTimeoutError"];
             /** @description An upstream answer passed through with its own status; `X-NarrowAPI-Error` is absent */
             default: {
                 headers: {
@@ -6125,8 +6103,6 @@ export interface operations {
             header?: {
                 /** @description Your own name for this request in logs and answers. One is made when it is absent. */
                 "X-Request-ID"?: components["parameters"]["RequestId"];
-                /** @description Any text of 1 to 255 characters, new for each change you mean. Sent again with the same request within 24 hours, the first answer is repeated and nothing is done twice. */
-                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
                 /** @description Id or slug of the action */
@@ -6150,7 +6126,6 @@ export interface operations {
                     "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     RateLimit: components["headers"]["RateLimit"];
-                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6161,11 +6136,10 @@ export interface operations {
             401: components["responses"]["TokenUnauthorizedError"];
             403: components["responses"]["TokenPausedOrTokenExhaustedError"];
             404: components["responses"]["TokenNotFoundError"];
-            409: components["responses"]["TokenIdempotencyInProgressError"];
             410: components["responses"]["TokenSunsetError"];
             413: components["responses"]["TokenPayloadTooLargeError"];
             415: components["responses"]["TokenUnsupportedMediaTypeError"];
-            422: components["responses"]["TokenValidationFailedOrIdempotencyKeyReusedError"];
+            422: components["responses"]["TokenValidationFailedError"];
             429: components["responses"]["TokenRateLimitedError"];
             500: components["responses"]["TokenInternalErrorError"];
             503: components["responses"]["TokenUnavailableError"];

@@ -2,7 +2,7 @@ import { isAppRoute } from '@ts-rest/core'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { type ErrorCode, errorCodes } from './errors.ts'
-import { contract, raisedBy, routesOf, scopes } from './index.ts'
+import { contract, honoursIdempotencyKey, raisedBy, routesOf, scopes } from './index.ts'
 import { pageQuery } from './page.ts'
 
 /** The conventions, held for every route at once. An exception is a row in a list here, with its reason. */
@@ -154,6 +154,10 @@ describe.each(routes)('$id', (one) => {
   test('records a change', () => {
     if (isChange && !(id in unaudited)) expect(route.metadata.audit).toMatch(/^[a-z_]+\.[a-z_]+ed$/)
     else expect(route.metadata.audit).toBeNull()
+  })
+
+  test('honours an idempotency key if it changes anything', () => {
+    expect(honoursIdempotencyKey(route)).toBe(isChange && id !== 'x.dryRun')
   })
 
   test('needs a scope if it is opened by a key', () => {

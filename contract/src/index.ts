@@ -36,5 +36,12 @@ export { auditActions } from './audit.ts'
 export { ErrorBody, type ErrorCode, errorCodes } from './errors.ts'
 export { idPrefixes } from './ids.ts'
 export { type LimitClass, limits } from './limits.ts'
-export { type ContractRoute, type NamedRoute, type RouteMeta, raisedBy, routesOf } from './route.ts'
+export {
+  type ContractRoute,
+  honoursIdempotencyKey,
+  type NamedRoute,
+  type RouteMeta,
+  raisedBy,
+  routesOf,
+} from './route.ts'
 export { defaultScopes, expandScopes, type GrantedScope, type Scope, scopes } from './scopes.ts'

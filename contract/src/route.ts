@@ -54,7 +54,7 @@ const withErrors = (route: Route): AppRoute => ({
 })
 
 /** Every code a route may answer. */
-export const raisedBy = (route: { method: string; path: string; metadata: RouteMeta }): ErrorCode[] => {
+export const raisedBy = (route: Pick<Route, 'method' | 'path' | 'metadata'>): ErrorCode[] => {
   const { auth = 'key', raises = [], versioned, edge } = route.metadata
   const isChange = route.method !== 'GET'
   const codes: ErrorCode[] = [
@@ -67,12 +67,16 @@ export const raisedBy = (route: { method: string; path: string; metadata: RouteM
   if (auth !== 'none') codes.push('unauthorized', 'rate_limited')
   if (auth === 'key') codes.push('forbidden')
   if (isChange) codes.push('payload_too_large', 'unsupported_media_type')
-  if (isChange && auth !== 'none') codes.push('idempotency_in_progress', 'idempotency_key_reused')
+  if (honoursIdempotencyKey(route)) codes.push('idempotency_in_progress', 'idempotency_key_reused')
   // What is created has no version that anyone could have read.
   if (versioned && isChange && route.path.includes(':')) codes.push('version_conflict')
   if (edge) codes.push('not_found')
   return [...new Set(codes)]
 }
+
+/** Whether a repeated key gets the first answer. A dry run changes nothing, so for it a key means nothing. */
+export const honoursIdempotencyKey = ({ method, metadata }: Pick<Route, 'method' | 'metadata'>): boolean =>
+  method !== 'GET' && ((metadata.auth ?? 'key') === 'key' || metadata.edge === true)
 
 export type ContractRoute = Route
 export type NamedRoute = { noun: string; name: string; route: ContractRoute }

@@ -1,5 +1,5 @@
 import type { ContractRoute } from '@narrowapi/contract'
-import { limits } from '@narrowapi/contract'
+import { honoursIdempotencyKey, limits } from '@narrowapi/contract'
 import type { Header, Parameter, Reference } from './openapi.ts'
 
 /** The request headers that belong to kinds of routes rather than to one. */
@@ -75,13 +75,12 @@ type HeaderName = keyof typeof headers
 export const headerRefs = (names: readonly HeaderName[]): Record<string, Reference> =>
   Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]))
 
-export const requestHeadersOf = ({ method, metadata, pathParams }: ContractRoute): Reference[] => {
-  const { auth = 'key', versioned } = metadata
-  const isChange = method !== 'GET'
+export const requestHeadersOf = (route: ContractRoute): Reference[] => {
+  const { auth = 'key', versioned } = route.metadata
   const names: (keyof typeof parameters)[] = ['RequestId']
   if (auth === 'key') names.push('WorkspaceId')
-  if (isChange && auth !== 'none') names.push('IdempotencyKey')
-  if (isChange && versioned && pathParams) names.push('IfMatch')
+  if (honoursIdempotencyKey(route)) names.push('IdempotencyKey')
+  if (route.method !== 'GET' && versioned && route.pathParams) names.push('IfMatch')
   return names.map((name) => ({ $ref: `#/components/parameters/${name}` }))
 }
 
@@ -100,11 +99,11 @@ const always = ({ metadata }: ContractRoute): HeaderName[] => [
 ]
 
 export const successHeadersOf = (route: ContractRoute, status: number): Record<string, Reference> => {
-  const { auth = 'key', versioned, edge } = route.metadata
+  const { versioned, edge } = route.metadata
   const names = always(route)
   if (versioned && status !== 204) names.push('ETag')
   if (status === 201) names.push('Location')
-  if (route.method !== 'GET' && auth !== 'none') names.push('Idempotent-Replayed')
+  if (honoursIdempotencyKey(route)) names.push('Idempotent-Replayed')
   if (edge) names.push('X-Execution-ID', 'X-Upstream-Status')
   return headerRefs(names)
 }

@@ -4,6 +4,7 @@ import {
   type Document,
   nameOf,
   operationsOf,
+  type Response,
   resolve,
   type Schema,
   schemaRef,
@@ -53,20 +54,22 @@ const orSelection = ({ components: { schemas } }: Document, schema: Schema): Sch
  * `X-NarrowAPI-Error` tells whose answer it is.
  */
 const allowUpstreamAnswers = (document: Document, operation: Operation): void => {
+  const { responses } = document.components
   const { schema: upstream } = contentOf(document, operation, 'default')
   for (const [status, known] of Object.entries(operation.responses)) {
-    if (neverUpstream.has(status)) continue
-    const response = resolve(document, known)
     const { schema, examples } = contentOf(document, operation, status)
-    const isRefusal = Number(status) >= 400
-    operation.responses[status] = {
-      ...response,
-      headers: { ...response.headers, ...headerRefs(['X-Upstream-Status']) },
-      ...(isRefusal && { description: `${response.description}. Or the upstream answered ${status}.` }),
-      content: {
-        'application/json': { schema: isRefusal ? { anyOf: [schema, upstream] } : schema, examples },
-        '*/*': { schema: upstream },
-      },
+    const anything = { '*/*': { schema: upstream } }
+    if (!('$ref' in known)) {
+      known.content = { 'application/json': { schema, examples }, ...anything }
+    } else if (!neverUpstream.has(status)) {
+      const refusal = resolve<Response>(document, known)
+      const name = `UpstreamOr${nameOf(known.$ref)}`
+      responses[name] = {
+        description: `${refusal.description}. Or what the upstream answered with this status.`,
+        headers: { ...refusal.headers, ...headerRefs(['X-Upstream-Status']) },
+        content: { 'application/json': { schema: { anyOf: [schema, upstream] }, examples }, ...anything },
+      }
+      operation.responses[status] = { $ref: `#/components/responses/${name}` }
     }
   }
 }

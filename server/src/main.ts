@@ -9,9 +9,10 @@ const main = async (): Promise<void> => {
   const config = readConfig()
   const log = createLog(config.logLevel)
   const server = await startServer(config, log)
+  // First, so that whoever reads that it runs can also stop it.
+  stopOnSignal(server, log)
   process.stdout.write(welcome(server.url, server.ownerKey))
   log.info({ url: server.url, database: config.databaseUrl ? 'external' : 'embedded' }, 'listening')
-  stopOnSignal(server, log)
 }
 
 const stopOnSignal = (server: NarrowServer, log: ReturnType<typeof createLog>): void => {

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startProgram } from '../support/program.ts'
+import { holds } from './search.ts'
 import { upstreamSecret } from './stage.ts'
 
 const demo = fileURLToPath(new URL('demo.ts', import.meta.url))
@@ -31,4 +32,16 @@ test('clears up when it is interrupted', async () => {
   await interrupted.stop()
   expect(interrupted.output()).toContain('Interrupted by SIGTERM')
   expect(await readdir(folder)).toEqual([])
+})
+
+test('the search of the demo finds a secret in every form it may be stored in', () => {
+  const secret = 'p@ss/word+0123456789'
+  const inside = (before: string) => Buffer.from(`${before}${secret} and more`)
+  for (const before of ['', '.', '..', '...']) {
+    expect(holds(inside(before), secret)).toBe(true)
+    expect(holds(inside(before).toString('base64'), secret)).toBe(true)
+    expect(holds(inside(before).toString('hex'), secret)).toBe(true)
+  }
+  expect(holds(`https://example.com/?key=${encodeURIComponent(secret)}`, secret)).toBe(true)
+  expect(holds(inside('').toString('base64'), 'another-secret-0123456789')).toBe(false)
 })

@@ -46,18 +46,18 @@ const tellStory = async (stage: Stage, narrator: Narrator): Promise<void> => {
   const paid = await agent.execute<Payment>(action.id, payment).withResponse()
   equal(paid.data.status, 'succeeded')
   equal(paid.data.currency, payForOneBooking.fixed_input.currency)
-  narrator.done(
-    `the upstream, which refuses every call without the secret, answered ${paid.response.status}:`,
-  )
+  narrator.done(`NarrowAPI put the secret in, and the upstream answered ${paid.response.status}:`)
   narrator.show({ status: paid.data.status, amount: paid.data.amount, currency: paid.data.currency })
 
   narrator.step('What does not fit is refused before the upstream hears of it, with the reason')
+  const heardBefore = heardBy(stage)
   const malformed = { ...payment, card: { ...payment.card, number: 'my card' } }
   tellRefusal(narrator, await refusal(agent.execute(action.id, malformed), 'validation_failed'))
   const tooMuch = { ...payment, amount: 5000 }
   tellRefusal(narrator, await refusal(agent.execute(action.id, tooMuch), 'policy_denied'))
   const otherCurrency = { ...payment, currency: 'eur' }
   tellRefusal(narrator, await refusal(agent.execute(action.id, otherCurrency), 'validation_failed'))
+  equal(heardBy(stage), heardBefore, 'a refused call reached the upstream')
 
   narrator.step('A dry run shows the request that would be sent, and sends nothing')
   const { allowed, request } = await agent.x.dryRun(action.id, payment)
@@ -93,6 +93,7 @@ const tellStory = async (stage: Stage, narrator: Narrator): Promise<void> => {
     }
     narrator.done(page.has_more ? 'and the next page:' : 'and that was the last page')
   }
+  equal(heardBy(stage), 3, 'the upstream heard of more than one stranger and two payments')
   equal(recorded, 5, 'not everything was recorded, or more than happened')
 
   narrator.step('The secret is nowhere in what was printed or stored')
@@ -170,6 +171,9 @@ const payment = {
 }
 
 type Payment = { status: string; amount: number; currency: string }
+
+/** How many requests the upstream has had. */
+const heardBy = ({ trains }: Stage): number => trains.output().split('Request received').length - 1
 
 /** The refusal with this code that a call must end in. */
 const refusal = async (call: Promise<unknown>, code: ErrorCode): Promise<NarrowApiError> => {

@@ -80,7 +80,10 @@ test('tells of calls at debug only, and of callers that went away', async () => 
     status: 200,
     credential_id: id,
   })
-  upstream.answer = () => {}
+  let finish = (): void => {}
+  upstream.answer = (_, res) => {
+    finish = () => res.end('{}')
+  }
   const socket = connect(Number(new URL(server.url).port), '127.0.0.1')
   const sent = upstream.received.length
   socket.write(
@@ -93,6 +96,7 @@ test('tells of calls at debug only, and of callers that went away', async () => 
   while (upstream.received.length === sent) await new Promise((resolve) => setImmediate(resolve))
   socket.destroy()
   expect(await lineOf('gone')).toMatchObject({ status: null, aborted: true })
+  finish()
 })
 
 test('writes no line about calls when debug is off', async () => {

@@ -240,6 +240,36 @@ describe('a refusal', () => {
   })
 })
 
+describe('a body', () => {
+  test.each<[string, string | Buffer, string]>([
+    ['is no object: an array', '[]', 'validation_failed'],
+    ['is no object: null', 'null', 'validation_failed'],
+    ['is no object: a text', '"text"', 'validation_failed'],
+    ['names a field twice', '{"amount":1,"amount":2}', 'invalid_request'],
+    ['names a field twice by an escape', '{"amount":1,"\\u0061mount":2}', 'invalid_request'],
+    ['holds NUL', '{"note":"\\u0000"}', 'invalid_request'],
+    ['holds a lone surrogate', '{"note":"\\ud800"}', 'invalid_request'],
+    ['is not UTF-8', Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]), 'invalid_request'],
+    ['is too deep', `{"note":${'['.repeat(100)}${']'.repeat(100)}}`, 'invalid_request'],
+    ['means to change a prototype', '{"amount":1,"__proto__":{"polluted":true}}', 'invalid_request'],
+    ['holds a number beyond all numbers', '{"amount":1e400}', 'invalid_request'],
+    ['has a field of another type', '{"amount":"1"}', 'validation_failed'],
+    ['has a field that is not known', '{"amount":1,"currency":"eur"}', 'validation_failed'],
+    ['lacks a field', '{}', 'validation_failed'],
+  ])('that %s is refused, recorded and not sent', async (_, raw, code) => {
+    const { action, token } = await callable(server.owner, {
+      target_url: target(),
+      input_schema: [amount, { name: 'note', type: 'string' }],
+    })
+    const answer = await call(server, token, action.id, undefined, { raw })
+    expect([answer.status < 500, answer.error]).toEqual([true, code])
+    expect(upstream.received).toHaveLength(0)
+    const execution = await server.owner.narrow.executions.get(answer.executionId ?? '')
+    expect(execution).toMatchObject({ status: 'rejected', input: null, error: { code } })
+    expect(({} as { polluted?: boolean }).polluted).toBeUndefined()
+  })
+})
+
 describe('the name of an action', () => {
   test('is its id or its slug, and leads to one and the same', async () => {
     const { action, token } = await callable(server.owner, { target_url: target(), slug: 'by-slug' })

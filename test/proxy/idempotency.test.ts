@@ -193,6 +193,20 @@ describe('a call with a key', () => {
     expect(upstream.received).toHaveLength(1)
   })
 
+  test('does not wait in a circle with others that carry the same keys in another order', async () => {
+    const { action, token } = await callable(actor, anyInput())
+    const keys = Array.from({ length: 60 }, (_, n) => `circle-${n}`)
+    const before = server.logs.length
+    const send = (key: string) => call(server, token, action.id, {}, withKey(key))
+    for (let round = 0; round < 3; round += 1) {
+      const named = keys.map((key) => `${key}-${round}`)
+      const answers = await Promise.all([...named, ...named.toReversed()].map(send))
+      expect(answers.every(({ status }) => status === 200 || status === 409)).toBe(true)
+    }
+    expect(upstream.received).toHaveLength(180)
+    expect(server.logs.slice(before).join('')).not.toContain('was refused')
+  })
+
   test('is remembered for a day and then forgotten', async () => {
     const { action, token } = await callable(actor, anyInput())
     await call(server, token, action.id, {}, withKey('day'))

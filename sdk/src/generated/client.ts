@@ -2380,8 +2380,8 @@ export interface XOperations {
    * @param body What to send.
    * @param options For this call only.
    * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `paused`, `token_exhausted`,
-   * `not_found`, `idempotency_in_progress`, `sunset`, `payload_too_large`, `unsupported_media_type`,
-   * `validation_failed`, `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
+   * `not_found`, `sunset`, `payload_too_large`, `unsupported_media_type`, `validation_failed`,
+   * `rate_limited`, `internal_error`, `unavailable`
    */
   dryRun(actionId: string, body?: CallInput, options?: RequestOptions): Call<DryRun>
 }

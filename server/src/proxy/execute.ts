@@ -113,6 +113,7 @@ class Call {
   readonly #request: CallRequest
   readonly #id: string
   readonly #createdAt: string
+  readonly #leaseEnd: string
   readonly #startedAt: number
   #input: unknown = null
   #decision: Decision | null = null
@@ -123,7 +124,9 @@ class Call {
     this.#action = action
     this.#request = request
     this.#id = parts.ids.next('exec')
-    this.#createdAt = parts.clock.now().toISOString()
+    const now = parts.clock.now()
+    this.#createdAt = now.toISOString()
+    this.#leaseEnd = new Date(now.getTime() + action.definition.timeout_ms + leaseGraceMs).toISOString()
     this.#startedAt = parts.clock.monotonic()
   }
 
@@ -233,7 +236,7 @@ class Call {
         workspace.monthlyExecutions === null
           ? null
           : { workspaceId, windowStart: monthOf(now), limit: workspace.monthlyExecutions },
-      key: claim && { ...claim, leaseExpiresAt: this.#leaseEnd(), now },
+      key: claim && { ...claim, leaseExpiresAt: this.#leaseEnd, now },
     }
   }
 
@@ -334,7 +337,7 @@ class Call {
       started_at: status === 'running' ? this.#createdAt : null,
       completed_at: null,
       duration_ms: null,
-      lease_expires_at: this.#leaseEnd(),
+      lease_expires_at: this.#leaseEnd,
       created_at: this.#createdAt,
     }
   }
@@ -345,12 +348,6 @@ class Call {
       payload_capture === 'all' ||
       (payload_capture === 'errors' && (status === 'failed' || status === 'rejected'))
     )
-  }
-
-  #leaseEnd(): string {
-    return new Date(
-      Date.parse(this.#createdAt) + this.#action.definition.timeout_ms + leaseGraceMs,
-    ).toISOString()
   }
 
   #elapsed(): number {

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import type { ActionDefinition, Execution } from '@narrowapi/contract'
 import type { StoredReply } from '../db/idempotency.ts'
 import { ApiError } from '../errors.ts'
@@ -79,10 +80,8 @@ export const outcomeOf = (
     )
   }
   const shaped = compiled.readsOutput && parsed.isJson ? compiled.shapeOutput(parsed.value) : undefined
-  const headers = pickHeaders(
-    scrubber ? scrubber.headers(answer.headers) : answer.headers,
-    definition.response.headers,
-  )
+  const picked = pickHeaders(answer.headers, definition.response.headers)
+  const headers = scrubber ? scrubber.headers(picked) : picked
   return {
     status: isFailure ? 'failed' : 'completed',
     error: null,
@@ -158,10 +157,7 @@ const notJson = [{ field: '', message: 'is not JSON' }]
 /** A reply's body is text; bytes that are not UTF-8 are kept as they are, by the Latin-1 of `encoding`. */
 const bodyOf = (shaped: unknown, bytes: Buffer): { body: string; isBinary?: true } => {
   if (shaped !== undefined) return { body: JSON.stringify(shaped) }
-  const text = bytes.toString('utf8')
-  return Buffer.byteLength(text) === bytes.length && Buffer.from(text).equals(bytes)
-    ? { body: text }
-    : { body: bytes.toString('latin1'), isBinary: true }
+  return isUtf8(bytes) ? { body: bytes.toString('utf8') } : { body: bytes.toString('latin1'), isBinary: true }
 }
 
 const recorded = (compiled: CompiledAction, parsed: ParsedAnswer, bytes: Buffer): unknown => {

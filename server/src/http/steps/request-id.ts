@@ -3,10 +3,10 @@ import { plainAddress } from '../../addresses.ts'
 import type { Deps } from '../../deps.ts'
 import { ApiError } from '../../errors.ts'
 import { logAccess } from '../access-log.ts'
-import { headerValues, setContext } from '../context.ts'
+import { setContext } from '../context.ts'
 
 /** Headers that change what a request means when they stand twice; Node lets some of them through. */
-const onlyOnce = ['host', 'authorization', 'content-type', 'content-length', 'if-match']
+const onlyOnce = new Set(['host', 'authorization', 'content-type', 'content-length', 'if-match'])
 
 /**
  * The first step of every request: names it, and sets the headers that every answer has. The caller's own
@@ -34,7 +34,15 @@ export const requestId =
     // Node would refuse this too (RFC 9112, section 3.2), but without the body that every error has.
     if (req.headers.host === undefined && req.httpVersion !== '1.0')
       throw new ApiError('invalid_request', 'The header host is required')
-    const twice = onlyOnce.find((name) => headerValues(req, name).length > 1)
+    const twice = repeated(req.rawHeaders)
     if (twice !== undefined) throw new ApiError('invalid_request', `The header ${twice} must be sent once`)
     next()
   }
+
+const repeated = (rawHeaders: readonly string[]): string | undefined => {
+  const names = rawHeaders
+    .filter((_, index) => index % 2 === 0)
+    .map((name) => name.toLowerCase())
+    .filter((name) => onlyOnce.has(name))
+  return names.find((name, index) => names.indexOf(name) !== index)
+}
