@@ -35,7 +35,7 @@ export type { AuditAction } from './audit.ts'
 export { auditActions } from './audit.ts'
 export { ErrorBody, type ErrorCode, errorCodes } from './errors.ts'
 export { idPrefixes } from './ids.ts'
-export { type LimitClass, limits } from './limits.ts'
+export { limits } from './limits.ts'
 export {
   type ContractRoute,
   honoursIdempotencyKey,

@@ -17,6 +17,3 @@ export const limits = {
     maxResponseBytes: 10_485_760,
   },
 } as const
-
-/** Which bucket a request counts in. `default` is the management API, `execute` the calls of token holders. */
-export type LimitClass = 'default' | 'execute' | 'none'

@@ -2,7 +2,6 @@ import { type AppRoute, type AppRouter, initContract, isAppRoute } from '@ts-res
 import { z } from 'zod'
 import type { AuditAction } from './audit.ts'
 import { type ErrorCode, errorResponses } from './errors.ts'
-import type { LimitClass } from './limits.ts'
 import type { Scope } from './scopes.ts'
 
 export const c = initContract()
@@ -15,13 +14,10 @@ export type RouteMeta = {
   audit: AuditAction | null
   /** Which credential opens it: an API key (`sk_`), an execution token (`sxt_`) or none. */
   auth?: 'key' | 'token' | 'none'
-  limit?: LimitClass
   /** Error codes this route adds to those every route of its kind has. */
   raises?: readonly ErrorCode[]
   /** The object has a `version`: answers carry an ETag, changes honour If-Match. */
   versioned?: true
-  /** Whether the handler runs in a database transaction. Default: yes. */
-  transaction?: false
   /** Served by a file of its own in front of the router, because the handler writes the answer itself. */
   edge?: true
 }

@@ -95,7 +95,7 @@ const rateLimit = [
 /** The headers of every answer of a route, whatever its status. */
 const always = ({ metadata }: ContractRoute): HeaderName[] => [
   'X-Request-ID',
-  ...(metadata.limit === 'none' ? [] : rateLimit),
+  ...(metadata.auth === 'none' ? [] : rateLimit),
 ]
 
 export const successHeadersOf = (route: ContractRoute, status: number): Record<string, Reference> => {

@@ -5,7 +5,7 @@ export const Health = z
   .object({ status: z.enum(['ok']).describe('Always `ok`; anything else is an error') })
   .meta({ id: 'Health', description: 'It answers', examples: [{ status: 'ok' }] })
 
-const open = { scope: null, audit: null, auth: 'none', limit: 'none', transaction: false } as const
+const open = { scope: null, audit: null, auth: 'none' } as const
 
 export const health = group('', {
   live: {

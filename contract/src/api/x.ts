@@ -82,7 +82,7 @@ const Input = JsonObject.meta({
   examples: [{ charge_id: 'ch_1', amount: 1200 }],
 })
 
-const token = { scope: null, audit: null, auth: 'token', limit: 'execute' } as const
+const token = { scope: null, audit: null, auth: 'token' } as const
 
 export const x = group('/x', {
   manifest: {
