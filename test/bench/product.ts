@@ -40,6 +40,8 @@ export const startProduct = async (): Promise<Product> => {
     stdio: ['ignore', log.fd, log.fd],
   })
   const ended = once(child, 'exit')
+  // However the benchmark ends, its server ends with it, and takes its PostgreSQL along.
+  process.once('exit', () => child.kill('SIGTERM'))
   await log.close()
   const { url, ownerKey } = await readWelcome(logFile, () => child.exitCode === null)
   const postgresFolder = join(dataDir, 'postgres')

@@ -126,11 +126,10 @@ const syntaxErrors = [
   '/* */{}',
   '{"a":undefined}',
   '\uFEFF{}',
-  '﻿{}',
 ]
 
 describe('bodies that are refused', () => {
-  test('36 errors of JSON syntax, without quoting the body', async () => {
+  test('errors of JSON syntax, without quoting the body', async () => {
     const before = await counts()
     for (const target of targets()) {
       for (const body of syntaxErrors) {
@@ -482,7 +481,7 @@ const oddIds = [
 ]
 
 describe('ids', () => {
-  test('34 odd texts name nothing and reach no query', async () => {
+  test('odd texts name nothing and reach no query', async () => {
     for (const id of oddIds) {
       for (const path of ['/api/v1/actions/', '/api/v1/tokens/', '/api/v1/executions/', '/api/v1/audit/']) {
         const bytes = request(`GET ${path}${id.replaceAll(' ', '%20')}`, {

@@ -232,7 +232,7 @@ describe('a credential in a URL', () => {
     for (const target of targets) {
       for (const method of ['GET', 'POST']) {
         const { answers } = await exchange(server.url, request(`${method} ${target}`), { answers: 1 })
-        expect([target, answers[0]?.status]).not.toEqual([target, target.includes('healthz') ? 0 : 200])
+        if (!target.includes('healthz')) expect([target, answers[0]?.status]).not.toEqual([target, 200])
         expect(answers[0]?.status).toBeLessThan(500)
         for (const secret of [key, token]) expect(answers[0]?.body).not.toContain(secret.slice(8))
       }

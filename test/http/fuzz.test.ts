@@ -11,6 +11,8 @@ import { startUpstream, type Upstream } from '../support/upstream.ts'
 let server: TestServer
 let upstream: Upstream
 let token: string
+/** An action and an execution of it, as paths name them together. */
+let nested = { id: '', execution_id: '' }
 /** Objects that exist, by the prefix of their ids, and slugs. */
 const pool = new Map<string, string[]>()
 
@@ -34,8 +36,16 @@ beforeAll(async () => {
   })
   token = (await server.owner.narrow.tokens.create(examples.token(action.id))).token
   pool.set('callable', [action.id, action.slug])
+  // Names two actions, so that rotating the token of one of them leaves it alone.
+  const lasting = await server.owner.narrow.tokens.create({
+    name: 'lasting',
+    action_ids: [action.id, pool.get('act')?.[0] ?? ''],
+  })
+  pool.get('tok')?.push(lasting.id)
   const called = await ask(server.url, 'POST /x/callable', { credential: token, body: examples.input() })
-  pool.get('exec')?.push(called.headers.get('x-execution-id') ?? '')
+  const execution = called.headers.get('x-execution-id') ?? ''
+  pool.get('exec')?.push(execution)
+  nested = { id: action.id, execution_id: execution }
 })
 
 afterAll(async () => {
@@ -64,6 +74,9 @@ type Asking = { params: Record<string, unknown>; query: Record<string, unknown>;
 const working = (operation: string): Record<string, unknown> | null =>
   ({
     'actions.create': { ...examples.action(upstream.url), slug: undefined },
+    'actions.update': { description: 'Another' },
+    'workspaces.update': { name: 'Another' },
+    'tokens.rotate': { grace_period_hours: 1 },
     'actions.test': { input: examples.input() },
     'tokens.create': examples.token(pool.get('callable')?.[0] ?? ''),
     'secrets.create': examples.secret(),
@@ -92,9 +105,14 @@ const requestsOf = (operation: string, route: ContractRoute): fc.Arbitrary<Askin
   const base = working(operation)
   const body = base ? fc.oneof(generated, varied(base, generated), fc.constant(base)) : generated
   return fc.record({
-    params: fc.oneof({ weight: 5, arbitrary: record(route.pathParams) }, { weight: 1, arbitrary: oddParams }),
+    params: fc.oneof(
+      { weight: 5, arbitrary: record(route.pathParams) },
+      ...(operation === 'actions.getExecution' ? [{ weight: 2, arbitrary: fc.constant(nested) }] : []),
+      { weight: 1, arbitrary: oddParams },
+    ),
     query: fc.oneof(
       { weight: 3, arbitrary: record(route.query) },
+      { weight: 1, arbitrary: fc.constant({}) },
       { weight: 1, arbitrary: record(z.record(z.string(), z.string())) },
     ),
     body: fc.oneof({ weight: 3, arbitrary: body }, { weight: 2, arbitrary: broken(body) }),

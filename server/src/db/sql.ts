@@ -36,7 +36,6 @@ export const connect = (
       statement_timeout: role === 'owner' ? 0 : 15_000,
       idle_in_transaction_session_timeout: role === 'owner' ? 0 : 30_000,
       ...(role === 'owner' ? {} : { role }),
-      ...(role === 'narrowapi_system' ? byKey : {}),
     },
     types: { int8, moment },
   }
@@ -44,13 +43,6 @@ export const connect = (
   if (typeof place !== 'string') return postgres({ ...place, ...settings })
   return postgres(place, { ...settings, ...withoutDelay(place) })
 }
-
-/**
- * The system's queries find a few rows by key. While a table is young PostgreSQL believes that reading all of it is
- * as cheap, and keeps that plan for the prepared statement as the table grows: ending one execution then cost
- * 4 ms of CPU at ten thousand rows instead of 0.2.
- */
-const byKey = { enable_seqscan: false, enable_hashjoin: false, enable_mergejoin: false }
 
 /** As with libpq, `?host=/folder` in a URL names the folder of a Unix socket. */
 const socketOf = (url: string): Exclude<Connection, string> | null => {

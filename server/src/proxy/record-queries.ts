@@ -75,7 +75,8 @@ export const endKeyed = async (
   const rows = ends.map(({ row }) => row)
   await inTransaction(sql, async (transaction) => {
     await writeExecutions(transaction, rows)
-    for (const { scope, sealedReply } of ends.map(({ key }) => key)) {
+    const keys = ends.map(({ key }) => key).toSorted((left, right) => compareScopes(left.scope, right.scope))
+    for (const { scope, sealedReply } of keys) {
       if (sealedReply) await answerKey(transaction, scope, sealedReply)
       else await releaseKey(transaction, scope)
     }
@@ -89,6 +90,12 @@ const inTransaction = async (sql: Sql, work: (sql: Sql) => Promise<void>): Promi
   await sql.begin(async (transaction) => {
     await work(transaction)
   })
+}
+
+/** The order in which the keys of a group are locked, so that no two groups wait for each other in a circle. */
+export const compareScopes = (left: KeyScope, right: KeyScope): number => {
+  const [one, other] = [JSON.stringify(left), JSON.stringify(right)]
+  return one < other ? -1 : one > other ? 1 : 0
 }
 
 const answerKey = (sql: Sql, scope: KeyScope, sealedReply: Buffer) => sql`

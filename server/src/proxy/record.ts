@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import type { Pool } from '../db/sql.ts'
+import { isUnavailable, type Pool, sqlState } from '../db/sql.ts'
 import type { Log } from '../log.ts'
 import { type ExecutionRow, endKeyed, type KeyEnd, writeExecutions } from './record-queries.ts'
 import { type Reservation, type Reserved, type ReservedStart, startReserved } from './reserve.ts'
@@ -44,7 +44,10 @@ export class Recorder {
     await Promise.all([this.#written.drain(), this.#ended.drain(), this.#reserved.drain()])
   }
 
-  /** One bad row must not fail its neighbours: when a group is refused, its rows are tried one by one. */
+  /**
+   * One bad row must not fail its neighbours: when a group is refused, its rows are tried one by one. A database
+   * that is away refuses all of them alike, and asking it for each would make the last wait for all the others.
+   */
   async #each<Row, Value>(
     rows: readonly Row[],
     write: (rows: readonly Row[]) => Promise<readonly Value[]>,
@@ -52,7 +55,7 @@ export class Recorder {
     try {
       return (await write(rows)).map((value) => ({ ok: true, value }))
     } catch (error) {
-      if (rows.length === 1) return [{ ok: false, error }]
+      if (rows.length === 1 || isAway(error)) return rows.map(() => ({ ok: false, error }))
       this.#log.warn(
         { error, rows: rows.length },
         'a group of executions was refused; writing them one by one',
@@ -63,6 +66,9 @@ export class Recorder {
     }
   }
 }
+
+/** A deadlock or a failed serialization (class 40) is over when it is told, so trying again is right. */
+const isAway = (error: unknown): boolean => isUnavailable(error) && !sqlState(error)?.startsWith('40')
 
 export type Outcome<T> = { ok: true; value: T } | { ok: false; error: unknown }
 

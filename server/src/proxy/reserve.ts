@@ -1,6 +1,6 @@
 import type { KeyScope } from '../db/idempotency.ts'
 import type { Pool, Sql } from '../db/sql.ts'
-import { bindKey, type ExecutionRow, writeExecutions } from './record-queries.ts'
+import { bindKey, compareScopes, type ExecutionRow, writeExecutions } from './record-queries.ts'
 
 /** What a call must take before it may be sent. Null parts need nothing. */
 export type Reservation = {
@@ -21,40 +21,53 @@ export type Reserved = 'started' | 'token_exhausted' | 'execution_limit_reached'
 /**
  * Starts a group of calls that need something: the counters are locked, each call in turn takes all it needs
  * or nothing, and the counters, keys and rows are written in one commit. Locks are always taken in the same
- * order (tokens, grants, quotas, each by key), so servers never wait for each other in a circle.
+ * order (tokens, grants, quotas, idempotency keys, each by name), so servers never wait for each other in a circle.
  */
 export const startReserved = (system: Pool, starts: readonly ReservedStart[]): Promise<Reserved[]> =>
   system.begin(async (sql) => {
     const tokens = await lockTokens(sql, starts)
     const grants = await lockGrants(sql, starts)
     const quotas = await lockQuotas(sql, starts)
-    const outcomes: Reserved[] = []
-    for (const { row, reservation } of starts) {
+    const outcomes = new Map<ReservedStart, Reserved>()
+    for (const start of starts.toSorted(byKey)) {
+      const { row, reservation } = start
       const { token, grant, quota, key } = reservation
       const uses = [token && tokens.get(tokenName(token)), grant && grants.get(grantName(grant))].filter(
         isCounter,
       )
       const used = quota ? quotas.get(quotaName(quota)) : undefined
-      if (uses.some(isUsedUp)) outcomes.push('token_exhausted')
-      else if (used && isUsedUp(used)) outcomes.push('execution_limit_reached')
-      else if (key && !(await bindKey(sql, key.scope, { ...key, executionId: row.id })))
-        outcomes.push('key_taken')
-      else {
+      if (uses.some(isUsedUp)) outcomes.set(start, 'token_exhausted')
+      else if (used && isUsedUp(used)) outcomes.set(start, 'execution_limit_reached')
+      else if (key && !(await bindKey(sql, key.scope, { ...key, executionId: row.id }))) {
+        outcomes.set(start, 'key_taken')
+      } else {
         for (const counter of [...uses, used].filter(isCounter)) counter.used += 1
-        outcomes.push('started')
+        outcomes.set(start, 'started')
       }
     }
     await writeTokens(sql, [...tokens.values()])
     await writeGrants(sql, [...grants.values()])
     await writeQuotas(sql, [...quotas.values()])
-    const started = starts.filter((_, index) => outcomes[index] === 'started')
+    const started = starts.filter((start) => outcomes.get(start) === 'started')
     if (started.length > 0)
       await writeExecutions(
         sql,
         started.map(({ row }) => row),
       )
-    return outcomes
+    return starts.map((start) => decided(outcomes.get(start)))
   })
+
+const decided = (outcome: Reserved | undefined): Reserved => {
+  if (!outcome) throw new Error('A call of the group was passed over')
+  return outcome
+}
+
+/** Those without a key first, in the order they came. */
+const byKey = (left: ReservedStart, right: ReservedStart): number => {
+  const [one, other] = [left.reservation.key, right.reservation.key]
+  if (one && other) return compareScopes(one.scope, other.scope)
+  return Number(one !== null) - Number(other !== null)
+}
 
 type Counter = {
   workspace_id: string

@@ -101,7 +101,7 @@ export const deleteAction = async (sql: Sql, workspaceId: string, id: string): P
 export const listActionVersions = (sql: Sql, workspaceId: string, actionId: string, keyset: Keyset) => sql<
   (ActionVersion & { id: string })[]
 >`
-  select *
+  select id, object, action_id, version, definition, created_at, created_by
   from (
     select to_char(version, 'FM0000000000') as id, 'action_version' as object, action_id, version, definition,
       created_at, created_by
