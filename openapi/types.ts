@@ -48,7 +48,7 @@ export interface paths {
         head?: never;
         /**
          * Update an action
-         * @description A change of what it does makes a new version, used by every call that starts a second later. Send `If-Match` or `version` to change only what you have read. Needs the scope `actions:write`.
+         * @description Every change makes a new version, used by each call that starts a second later. Send `If-Match` or `version` to change only what you have read. Needs the scope `actions:write`.
          */
         patch: operations["actions_update"];
         trace?: never;
@@ -791,7 +791,7 @@ export interface components {
             input_schema: {
                 [key: string]: unknown;
             };
-            /** @description Grows with every change of what the action does */
+            /** @description Grows with every change; send it back to change only what you have read */
             version: number;
         };
         /** @description Everything that decides what an action does */
@@ -3538,7 +3538,7 @@ export interface components {
             input_schema?: {
                 [key: string]: unknown;
             };
-            /** @description Grows with every change of what the action does */
+            /** @description Grows with every change; send it back to change only what you have read */
             version?: number;
         };
         /** @description The fields of Execution that `fields` chose */

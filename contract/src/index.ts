@@ -20,7 +20,7 @@ export type {
   DryRun,
   UpdateAction,
 } from './api/actions.ts'
-export { ActionId } from './api/actions.ts'
+export { ActionId, reservedSlugs } from './api/actions.ts'
 export type { ApiKey, CreateApiKey } from './api/api-keys.ts'
 export type { AuditEvent } from './api/audit.ts'
 export { Constraint } from './api/constraint.ts'

@@ -32,6 +32,9 @@ export const ActionStatus = z.enum(['draft', 'active', 'paused', 'archived'])
 export const AuthType = z.enum(['none', 'bearer', 'basic', 'header', 'query'])
 export const Method = z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD'])
 
+/** Paths under `/x` that are no actions. */
+export const reservedSlugs: readonly string[] = ['executions', 'tokens']
+
 const { timeoutMs, maxTimeoutMs, responseBytes, maxResponseBytes } = limits.upstream
 
 export const ResponsePolicy = z
@@ -125,7 +128,7 @@ const definition = {
   annotations: Annotations,
 }
 
-/** What may change without a new version. */
+/** The rest, which does not change what a call does. */
 const settings = {
   name: text(255).meta({ description: 'What people call it', examples: ['Refund a charge'] }),
   slug: z
@@ -134,6 +137,7 @@ const settings = {
       /^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$/,
       'must be 1 to 64 of a-z, 0-9, _ and -, beginning and ending with a letter or digit',
     )
+    .refine((slug) => !reservedSlugs.includes(slug), 'is reserved')
     .meta({
       description: 'Name for agents and for `/x/{slug}`, unique in the workspace',
       examples: ['refund_a_charge'],
@@ -181,7 +185,7 @@ export const Action = z
       examples: [inputSchemaExample],
     }),
     sunset_at: Timestamp.nullable().describe('From then on calls are refused with `sunset`'),
-    version: z.int().describe('Grows with every change of what the action does'),
+    version: z.int().describe('Grows with every change; send it back to change only what you have read'),
   })
   .meta({ id: 'Action', description: 'One typed, constrained call to one upstream operation' })
 export type Action = z.output<typeof Action>
@@ -419,7 +423,7 @@ export const actions = group('/api/v1/actions', {
     path: '/:id',
     summary: 'Update an action',
     description:
-      'A change of what it does makes a new version, used by every call that starts a second later. ' +
+      'Every change makes a new version, used by each call that starts a second later. ' +
       'Send `If-Match` or `version` to change only what you have read.',
     body: UpdateAction,
     responses: { 200: Action },

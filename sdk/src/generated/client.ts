@@ -66,7 +66,7 @@ export interface Action {
   tags: string[]
   /** JSON Schema 2020-12 of the input. */
   input_schema: { [key: string]: unknown }
-  /** Grows with every change of what the action does. */
+  /** Grows with every change; send it back to change only what you have read. */
   version: number
 }
 
@@ -2090,8 +2090,8 @@ export interface ActionsOperations {
   /**
    * Update an action.
    *
-   * A change of what it does makes a new version, used by every call that starts a second later. Send
-   * `If-Match` or `version` to change only what you have read. Needs the scope `actions:write`.
+   * Every change makes a new version, used by each call that starts a second later. Send `If-Match` or
+   * `version` to change only what you have read. Needs the scope `actions:write`.
    *
    * @param id Id of the action.
    * @param body What to send.

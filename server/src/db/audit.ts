@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { AuditAction, AuditEvent } from '@narrowapi/contract'
+import { canonicalText } from '../canonical-json.ts'
 import { json, type Sql } from './sql.ts'
 
-export type Change = AuditEvent['changes'][number]
 export type AuditTarget = AuditEvent['targets'][number]
 
 export type AuditEntry = Pick<
@@ -57,26 +57,5 @@ export const firstHash = '0'.repeat(64)
 /** SHA-256 of the previous hash and the event as JSON with sorted names (RFC 8785 for the values we store). */
 export const auditHash = (event: Omit<AuditEvent, 'hash' | 'created_at' | 'object'>): string => {
   const { prev_hash, ...content } = event
-  return createHash('sha256').update(prev_hash).update(canonical(content)).digest('hex')
+  return createHash('sha256').update(prev_hash).update(canonicalText(content)).digest('hex')
 }
-
-const canonical = (value: unknown): string =>
-  JSON.stringify(value, (_, member: unknown) =>
-    member !== null && typeof member === 'object' && !Array.isArray(member)
-      ? Object.fromEntries(Object.entries(member).sort(([left], [right]) => (left < right ? -1 : 1)))
-      : member,
-  )
-
-/** What a change altered, field by field. Fields in `masked` are named without their values. */
-export const changesBetween = (before: object, after: object, masked: readonly string[] = []): Change[] =>
-  Object.keys(after)
-    .filter((field) => !unremarkable.has(field))
-    .map((field) => ({ field, from: read(before, field), to: read(after, field) }))
-    .filter(({ from, to }) => canonical(from) !== canonical(to))
-    .map((change) =>
-      masked.includes(change.field) ? { ...change, from: '[secret]', to: '[secret]' } : change,
-    )
-
-const unremarkable = new Set(['updated_at', 'last_used_at', 'uses', 'used_by'])
-
-const read = (object: object, field: string): unknown => Reflect.get(object, field) ?? null

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { ContractRoute } from '@narrowapi/contract'
 import type { z } from 'zod'
-import { type AuditTarget, appendAudit, type Change } from '../db/audit.ts'
+import type { Change } from '../changes.ts'
+import { type AuditTarget, appendAudit } from '../db/audit.ts'
 import {
   claimKey,
   type KeyScope,

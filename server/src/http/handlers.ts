@@ -1,7 +1,7 @@
 import type { Contract, RouteMeta } from '@narrowapi/contract'
 import type { AppRoute, ServerInferRequest, ServerInferResponses } from '@ts-rest/core'
+import type { Change } from '../changes.ts'
 import type { Clock } from '../clock.ts'
-import type { Change } from '../db/audit.ts'
 import type { Keyset, ListQuery, Page } from '../db/keyset.ts'
 import type { Sql } from '../db/sql.ts'
 import type { Deps } from '../deps.ts'

@@ -1,6 +1,5 @@
 import { type KeyScope, keyReused, type StoredReply } from '../db/idempotency.ts'
 import { ApiError } from '../errors.ts'
-import type { CallRequest } from './execute.ts'
 import type { ProxyParts } from './parts.ts'
 import { findBoundKey } from './record-queries.ts'
 
@@ -14,7 +13,7 @@ export type Claim = { scope: KeyScope; fingerprint: string }
 export const lookUpKey = async (
   { system, clock, replies }: ProxyParts,
   { scope, fingerprint }: Claim,
-  { tellExecution, tellReplay }: Pick<CallRequest, 'tellExecution' | 'tellReplay'>,
+  { tellExecution, tellReplay }: { tellExecution(id: string): void; tellReplay(): void },
 ): Promise<StoredReply | null> => {
   const now = clock.now().toISOString()
   const bound = await findBoundKey(system, scope, now)

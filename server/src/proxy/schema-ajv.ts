@@ -1,6 +1,6 @@
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js'
+import { canonicalText } from '../canonical-json.ts'
 import { Budget, BudgetSpent, costOfMembers } from './schema-budget.ts'
-import { canonicalText } from './schema-canonical.ts'
 import { formats } from './schema-format.ts'
 import type { JsonSchema } from './schema-keywords.ts'
 import { isMultipleOf } from './schema-number.ts'

@@ -1,5 +1,5 @@
+import { canonicalText } from '../canonical-json.ts'
 import { ApiError } from '../errors.ts'
-import { canonicalText } from './schema-canonical.ts'
 import { formats } from './schema-format.ts'
 import {
   holders,

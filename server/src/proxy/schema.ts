@@ -1,7 +1,7 @@
 import type { InputField, InputSchema } from '@narrowapi/contract'
+import { canonicalText } from '../canonical-json.ts'
 import type { ErrorDetail } from '../errors.ts'
 import { compileWithAjv } from './schema-ajv.ts'
-import { canonicalText } from './schema-canonical.ts'
 import { isSchemaObject, type JsonSchema, mapSubschemas } from './schema-keywords.ts'
 import { detailsOf } from './schema-messages.ts'
 import { prepareSchema } from './schema-prepare.ts'

@@ -1,4 +1,4 @@
-import { changesBetween } from '../../db/audit.ts'
+import { changesBetween } from '../../changes.ts'
 import type { Keyset } from '../../db/keyset.ts'
 import type { Ctx, HandlersOf } from '../../http/handlers.ts'
 import { notFound } from '../../http/problem.ts'

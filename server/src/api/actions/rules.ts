@@ -1,4 +1,11 @@
-import type { Action, ActionDefinition, CreateAction, UpdateAction } from '@narrowapi/contract'
+import {
+  type Action,
+  type ActionDefinition,
+  type CreateAction,
+  reservedSlugs,
+  type UpdateAction,
+} from '@narrowapi/contract'
+import { changesBetween } from '../../changes.ts'
 import { ApiError, type ErrorDetail } from '../../errors.ts'
 import { toJsonSchema } from '../../proxy/schema.ts'
 
@@ -17,7 +24,7 @@ export const draftFor = ({ now, input_schema, ...action }: NewAction): ActionDra
 
 type Changes = Omit<UpdateAction, 'auth_value' | 'version'>
 
-/** JSON merge patch: what is absent stays. The version grows when what the action does changes. */
+/** JSON merge patch: what is absent stays. */
 export const merged = (before: Action, changes: Changes, now: Date): ActionDraft => {
   const { input_schema, ...rest } = changes
   const set = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined))
@@ -32,13 +39,11 @@ export const merged = (before: Action, changes: Changes, now: Date): ActionDraft
 export const restored = (before: Action, definition: ActionDefinition, now: Date): ActionDraft =>
   bumped(before, { ...before, ...definition }, now)
 
-const bumped = (before: Action, draft: ActionDraft, now: Date): ActionDraft => ({
-  ...draft,
-  version: before.version + (sameText(definitionOf(before), definitionOf(draft)) ? 0 : 1),
-  updated_at: now.toISOString(),
-})
-
-const sameText = (left: unknown, right: unknown): boolean => JSON.stringify(left) === JSON.stringify(right)
+/** Every change that a reader could miss counts: `If-Match` then catches them all. */
+const bumped = (before: Action, draft: ActionDraft, now: Date): ActionDraft =>
+  changesBetween(before, draft).length === 0
+    ? draft
+    : { ...draft, version: before.version + 1, updated_at: now.toISOString() }
 
 /** The part of an action that decides what it does, in one order. */
 export const definitionOf = (action: ActionDraft): ActionDefinition => ({
@@ -122,6 +127,6 @@ export const freeSlug = (name: string, taken: ReadonlySet<string>): string => {
   const base = words.join('-').slice(0, 56).replace(/-+$/, '')
   for (let number = 1; ; number += 1) {
     const slug = number === 1 ? base : `${base}-${number}`
-    if (!taken.has(slug)) return slug
+    if (!taken.has(slug) && !reservedSlugs.includes(slug)) return slug
   }
 }

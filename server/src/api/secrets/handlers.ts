@@ -1,4 +1,4 @@
-import { changesBetween } from '../../db/audit.ts'
+import { changesBetween } from '../../changes.ts'
 import type { HandlersOf } from '../../http/handlers.ts'
 import { checkFuture } from '../../times.ts'
 import { storeNewSecret, storeSecretValue } from './public.ts'

@@ -1,4 +1,4 @@
-import { changesBetween } from '../../db/audit.ts'
+import { changesBetween } from '../../changes.ts'
 import type { Ctx, HandlersOf } from '../../http/handlers.ts'
 import { getPlan, getWorkspace, getWorkspaceForUpdate, listWorkspaces, updateWorkspace } from './queries.ts'
 import { changed, checkTier } from './rules.ts'
