@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
 import { createDeps, type Deps } from './deps.ts'
-import { createApp } from './http/app.ts'
+import { createListener } from './http/app.ts'
 import { createHttpServer } from './http/server.ts'
 import type { Log } from './log.ts'
 import { startMaintenance } from './workers/maintenance.ts'
@@ -35,7 +35,7 @@ export const startServer = async (config: Config, log: Log, clock?: Clock): Prom
     server.on('request', (_req, res) => {
       if (deps.isStopping()) res.shouldKeepAlive = false
     })
-    server.on('request', createApp(deps))
+    server.on('request', createListener(deps))
   } catch (error) {
     server.close()
     await maintenance.stop()

@@ -54,9 +54,18 @@ test('serves the routes of the contract and the documentation, and nothing else'
     // Express knows a route by its path and by the handlers of each method.
     route ? route.stack.map(({ method }) => `${method?.toUpperCase()} ${route.path}`) : [],
   )
-  const promised = routes.map(({ method, path }) => `${method} ${path}`)
+  // What is served in front of the router is in no list of its own; the next test asks for it.
+  const promised = routes
+    .filter(({ metadata }) => !metadata.edge)
+    .map(({ method, path }) => `${method} ${path}`)
   const pages = documentation.map((path) => `GET ${path}`)
   expect([...new Set(registered)].sort()).toEqual([...promised, ...pages].sort())
+})
+
+test('serves calls in front of the router', async () => {
+  expect(routes.filter(({ metadata }) => metadata.edge).map(({ path }) => path)).toEqual(['/x/:action_id'])
+  const answer = await send(server.url, 'POST', '/x/anything')
+  expect(answer).toMatchObject({ status: 401, body: { error: 'unauthorized' } })
 })
 
 test.each(paths)('%s answers other methods with 405 and the methods it has', async (path) => {

@@ -6,20 +6,10 @@
  */
 export class FreshCache<V> {
   readonly #entries = new Map<string, Entry<V>>()
-  readonly #options: {
-    maxAgeMs: number
-    capacity: number
-    now: () => number
-    load: (key: string, previous: V | null) => Promise<V | null>
-  }
+  readonly #options: { maxAgeMs: number; capacity: number; now: () => number }
   #staleBefore = Number.NEGATIVE_INFINITY
 
-  constructor(options: {
-    maxAgeMs: number
-    capacity: number
-    now: () => number
-    load: (key: string, previous: V | null) => Promise<V | null>
-  }) {
+  constructor(options: { maxAgeMs: number; capacity: number; now: () => number }) {
     this.#options = options
   }
 
@@ -29,11 +19,11 @@ export class FreshCache<V> {
     return entry !== undefined && this.#isFresh(entry) ? entry.value : undefined
   }
 
-  async get(key: string): Promise<V | null> {
+  async get(key: string, load: (previous: V | null) => Promise<V | null>): Promise<V | null> {
     const entry = this.#entries.get(key)
     if (entry && this.#isFresh(entry)) return entry.value ?? entry.pending
     const readAt = this.#options.now()
-    const pending = this.#options.load(key, entry?.value ?? null)
+    const pending = load(entry?.value ?? null)
     const fresh: Entry<V> = { readAt, value: undefined, pending }
     this.#remember(key, fresh)
     try {

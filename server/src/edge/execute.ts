@@ -1,28 +1,36 @@
 import { createHash } from 'node:crypto'
 import { limits } from '@narrowapi/contract'
-import type { Express, NextFunction, Request, Response } from 'express'
 import { readIdempotencyKey, type StoredReply } from '../db/idempotency.ts'
 import type { Deps } from '../deps.ts'
 import { ApiError } from '../errors.ts'
 import { checkMediaType, readBody } from '../http/body.ts'
-import { contextOf, headerValues } from '../http/context.ts'
+import { callName } from '../http/call-name.ts'
+import { contextOf, headerValues, type Request, type Response } from '../http/context.ts'
 import { parseJson } from '../http/json.ts'
+import { sendProblem } from '../http/problem.ts'
+import { parseQuery } from '../http/query.ts'
 import { authenticate } from '../http/steps/authenticate.ts'
 import { limitUnknown } from '../http/steps/rate-limit.ts'
+import { begin } from '../http/steps/request-id.ts'
 import { execute } from '../proxy/execute.ts'
 import { limitHeaders } from '../rate-headers.ts'
 
 /**
  * `POST /x/{action_id}`, in front of the router: the answer is the upstream's own bytes and status, which no
- * handler of the contract could return, and nothing but this work is on its path.
+ * handler of the contract could return, and nothing but this work is on its path. Says whether it took the
+ * request.
  */
-export const mountExecute = (app: Express, deps: Deps): void => {
-  app.post('/x/:action_id', (req, res, next) => {
-    run(deps, req, res).catch((thrown: unknown) => fail(deps, req, thrown, next))
-  })
-}
+export const createExecute =
+  (deps: Deps) =>
+  (req: Request, res: Response): boolean => {
+    const name = callName(req)
+    if (name === null) return false
+    run(deps, name, req, res).catch((thrown: unknown) => fail(deps, req, res, thrown))
+    return true
+  }
 
-const run = async (deps: Deps, req: Request, res: Response): Promise<void> => {
+const run = async (deps: Deps, name: string, req: Request, res: Response): Promise<void> => {
+  begin(deps, req, res)
   await identify(deps, req, res)
   const context = contextOf(req)
   const { token } = context
@@ -30,7 +38,8 @@ const run = async (deps: Deps, req: Request, res: Response): Promise<void> => {
   const body = await readWhole(req, res)
   const reply = await execute(deps, {
     holder: token,
-    name: String(req.params.action_id),
+    // Names need no encoding; what is encoded names nothing.
+    name,
     idempotencyKey: () => readIdempotencyKey(headerValues(req, 'idempotency-key')),
     fingerprint: () => createHash('sha256').update(body()).digest('hex'),
     parseInput: () => parseInput(req, body()),
@@ -71,7 +80,8 @@ const readWhole = async (req: Request, res: Response): Promise<() => Buffer> => 
 
 /** An absent body is an empty input. */
 const parseInput = (req: Request, body: Buffer): unknown => {
-  const [unknown] = Object.keys(req.query)
+  const [, query = ''] = (req.url ?? '').split('?', 2)
+  const [unknown] = Object.keys(parseQuery(query))
   if (unknown !== undefined) {
     throw new ApiError('validation_failed', 'Send the input as a JSON body', {
       details: [{ field: unknown, message: 'is not a query parameter of this call' }],
@@ -94,10 +104,15 @@ const answer = (res: Response, { status, headers, body, isBinary }: StoredReply)
   else res.end()
 }
 
-const fail = (deps: Deps, req: Request, thrown: unknown, next: NextFunction): void => {
+const fail = (deps: Deps, req: Request, res: Response, thrown: unknown): void => {
   if (thrown instanceof ApiError && thrown.code === 'not_found') {
     const context = contextOf(req)
     if (context.token) deps.refusals.note(context.token, 'action not granted', context)
   }
-  next(thrown)
+  if (!res.headersSent) {
+    sendProblem(deps, req, res, thrown)
+    return
+  }
+  deps.log.error({ error: thrown }, 'an answer broke off')
+  res.destroy()
 }

@@ -1,4 +1,6 @@
+import { contract } from '@narrowapi/contract'
 import type { Deps } from '../deps.ts'
+import { callName } from './call-name.ts'
 import { contextOf, type Request, type Response } from './context.ts'
 
 /**
@@ -8,7 +10,7 @@ import { contextOf, type Request, type Response } from './context.ts'
  * their lines come at `debug` only.
  */
 export const logAccess = (deps: Deps, req: Request, res: Response): void => {
-  const level = req.url.startsWith('/x/') ? 'debug' : 'info'
+  const level = req.url?.startsWith('/x/') ? 'debug' : 'info'
   if (!deps.log.isLevelEnabled(level)) return
   res.once('close', () => deps.log[level](lineOf(deps, req, res), 'request'))
 }
@@ -16,12 +18,11 @@ export const logAccess = (deps: Deps, req: Request, res: Response): void => {
 const lineOf = (deps: Deps, req: Request, res: Response) => {
   const { requestId, ip, startedAt, key, token } = contextOf(req)
   const holder = key ?? token
-  // Express puts the route it chose on the request, and nothing there when none fits.
-  const route: unknown = req.route?.path
+  const route = routeOf(req)
   return {
     request_id: requestId,
     method: req.method,
-    route: typeof route === 'string' ? route : null,
+    route,
     status: res.headersSent ? res.statusCode : null,
     duration_ms: Math.round((deps.clock.monotonic() - startedAt) * 1000) / 1000,
     ip,
@@ -29,4 +30,11 @@ const lineOf = (deps: Deps, req: Request, res: Response) => {
     credential_id: holder?.id ?? null,
     ...(res.writableFinished ? {} : { aborted: true }),
   }
+}
+
+/** Express puts the route it chose on the request, and nothing there when none fits; calls do not pass it. */
+const routeOf = (req: Request): string | null => {
+  const route: unknown = Reflect.get(req, 'route')
+  if (typeof route === 'object' && route !== null && 'path' in route) return String(route.path)
+  return callName(req) === null ? null : contract.x.execute.path
 }

@@ -1,15 +1,25 @@
+import type { RequestListener } from 'node:http'
 import { contract, routesOf } from '@narrowapi/contract'
 import express, { type Express, type RequestHandler } from 'express'
 import type { Deps } from '../deps.ts'
 import { mountDocs } from '../edge/docs.ts'
-import { mountExecute } from '../edge/execute.ts'
+import { createExecute } from '../edge/execute.ts'
 import { ApiError } from '../errors.ts'
 import { mountEndpoints } from './endpoints.ts'
 import { notFound, problem } from './problem.ts'
 import { parseQuery } from './query.ts'
-import { requestId } from './steps/request-id.ts'
+import { begin } from './steps/request-id.ts'
 
-/** The whole HTTP surface, once the address is known: `/x` first, because it is the path that must be fast. */
+/** The whole HTTP surface, once the address is known: calls first, because theirs is the path that must be fast. */
+export const createListener = (deps: Deps): RequestListener => {
+  const execute = createExecute(deps)
+  const app = createApp(deps)
+  return (req, res) => {
+    if (!execute(req, res)) app(req, res)
+  }
+}
+
+/** Everything but calls. */
 export const createApp = (deps: Deps): Express => {
   const app = express()
   app.disable('x-powered-by')
@@ -17,8 +27,10 @@ export const createApp = (deps: Deps): Express => {
   app.enable('case sensitive routing')
   app.enable('strict routing')
   app.set('query parser', parseQuery)
-  app.use(requestId(deps))
-  mountExecute(app, deps)
+  app.use((req, res, next) => {
+    begin(deps, req, res)
+    next()
+  })
   app.use(referenceNames)
   mountEndpoints(app, deps)
   mountDocs(app, { publicUrl: deps.publicUrl() })

@@ -1,4 +1,4 @@
-import type { Request, Response } from 'express'
+import type { IncomingMessage as Request, ServerResponse as Response } from 'node:http'
 import type { Holder, KeyHolder } from '../proxy/authority.ts'
 
 /** What is known of a request while it is served. The steps fill it in, in their order. */

@@ -1,10 +1,10 @@
 import { type ErrorBody, type ErrorCode, errorCodes } from '@narrowapi/contract'
 import { RequestValidationError } from '@ts-rest/express'
-import type { ErrorRequestHandler, Request, Response } from 'express'
+import type { ErrorRequestHandler } from 'express'
 import { isUnavailable, sqlState } from '../db/sql.ts'
 import type { Deps } from '../deps.ts'
 import { ApiError } from '../errors.ts'
-import { findContext } from './context.ts'
+import { findContext, type Request, type Response } from './context.ts'
 import { refuseBody, refuseQuery } from './validation.ts'
 
 /** The last step of every request that failed: any thrown value becomes one documented error body. */
@@ -12,18 +12,17 @@ export const problem =
   (deps: Deps): ErrorRequestHandler =>
   (thrown: unknown, req, res, next) => {
     if (res.headersSent) return next(thrown)
-    sendProblem(
-      deps,
-      req,
-      res,
-      asApiError(thrown, (error) => logFailure(deps, req, error)),
-    )
+    sendProblem(deps, req, res, thrown)
   }
 
-export const sendProblem = (deps: Deps, req: Request, res: Response, error: ApiError): void => {
-  const requestId = findContext(req)?.requestId ?? ''
+export const sendProblem = (deps: Deps, req: Request, res: Response, thrown: unknown): void => {
+  const error = asApiError(thrown, (cause) => logFailure(deps, req, cause))
+  const body = JSON.stringify(errorBody(error, findContext(req)?.requestId ?? '', deps.publicUrl()))
   setErrorHeaders(res, error)
-  res.status(error.status).json(errorBody(error, requestId, deps.publicUrl()))
+  res.setHeader('Content-Type', 'application/json; charset=utf-8')
+  res.setHeader('Content-Length', Buffer.byteLength(body))
+  res.statusCode = error.status
+  res.end(body)
 }
 
 export const errorBody = (error: ApiError, requestId: string, publicUrl: string): ErrorBody => ({
@@ -93,7 +92,7 @@ const logFailure = (deps: Deps, req: Request, error: unknown): void => {
       error,
       request_id: findContext(req)?.requestId,
       method: req.method,
-      path: req.path.slice(0, 200),
+      path: req.url?.split('?', 1)[0]?.slice(0, 200),
       sql_state: sqlState(error),
     },
     'a request failed',

@@ -1,4 +1,4 @@
-import type { KeyObject } from 'node:crypto'
+import { hash, type KeyObject } from 'node:crypto'
 import type { BlockList } from 'node:net'
 import { expandScopes, type GrantedScope, type Scope, type WorkspaceSettings } from '@narrowapi/contract'
 import { addressList, isListed } from '../addresses.ts'
@@ -56,6 +56,9 @@ type Term = {
 /** Why a known credential is refused. Told to the audit, never to the caller. */
 export type Refusal = 'revoked' | 'expired' | 'not_yet_valid' | 'address_not_allowed'
 
+/** Longer than any credential. */
+const maxLength = 64
+
 /** How long a revoked credential can still be believed when no notification comes through. */
 const maxAgeMs = 900
 
@@ -65,39 +68,48 @@ const maxAgeMs = 900
  * even while its listening connection is down.
  */
 export class Authority {
+  readonly #options: { system: Pool; pepper: KeyObject; date: () => Date }
   readonly #keys: FreshCache<KeyHolder>
   readonly #tokens: FreshCache<Holder>
-  readonly #pepper: KeyObject
 
   constructor(options: { system: Pool; pepper: KeyObject; now: () => number; date: () => Date }) {
-    const { system, pepper, now, date } = options
-    this.#pepper = pepper
-    const common = { maxAgeMs, capacity: 100_000, now }
-    this.#keys = new FreshCache({
-      ...common,
-      load: async (hash) => {
-        const row = await findKey(system, hash)
-        return row ? keyHolder(row) : null
-      },
-    })
-    this.#tokens = new FreshCache({
-      ...common,
-      load: async (hash) => {
-        const row = await findToken(system, hash, date().toISOString())
-        return row ? tokenHolder(row) : null
-      },
-    })
+    this.#options = options
+    const common = { maxAgeMs, capacity: 100_000, now: options.now }
+    this.#keys = new FreshCache(common)
+    this.#tokens = new FreshCache(common)
   }
 
   /** The holder of an API key, or null for a text that is none. Costs no query when the checksum is wrong. */
-  async key(text: string): Promise<KeyHolder | null> {
-    const hash = this.#hash(text, 'sk')
-    return hash === null ? null : (this.#keys.peek(hash) ?? this.#keys.get(hash))
+  key(text: string): KeyHolder | null | Promise<KeyHolder | null> {
+    return this.#find(this.#keys, 'sk', text, async (hash) => {
+      const row = await findKey(this.#options.system, hash)
+      return row ? keyHolder(row) : null
+    })
   }
 
-  async token(text: string): Promise<Holder | null> {
-    const hash = this.#hash(text, 'sxt')
-    return hash === null ? null : (this.#tokens.peek(hash) ?? this.#tokens.get(hash))
+  token(text: string): Holder | null | Promise<Holder | null> {
+    return this.#find(this.#tokens, 'sxt', text, async (hash) => {
+      const row = await findToken(this.#options.system, hash, this.#options.date().toISOString())
+      return row ? tokenHolder(row) : null
+    })
+  }
+
+  /**
+   * Memory is keyed by a plain hash, which costs a tenth of the peppered one that the database knows, and holds
+   * no credential's text either. What is remembered has passed its checksum before.
+   */
+  #find<V>(
+    cache: FreshCache<V>,
+    kind: CredentialKind,
+    text: string,
+    load: (hash: string) => Promise<V | null>,
+  ): V | null | Promise<V | null> {
+    if (text.length > maxLength) return null
+    const key = hash('sha256', text, 'base64url')
+    const known = cache.peek(key)
+    if (known !== undefined) return known
+    if (checkCredential(text) !== kind) return null
+    return cache.get(key, () => load(hashCredential(text, this.#options.pepper)))
   }
 
   expire(): void {
@@ -108,10 +120,6 @@ export class Authority {
   prune(olderThanMs: number): void {
     this.#keys.prune(olderThanMs)
     this.#tokens.prune(olderThanMs)
-  }
-
-  #hash(text: string, kind: CredentialKind): string | null {
-    return checkCredential(text) === kind ? hashCredential(text, this.#pepper) : null
   }
 }
 

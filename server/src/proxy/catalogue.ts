@@ -49,41 +49,35 @@ const idOrSlug = /^[0-9A-Za-z_-]{1,64}$/
  * an action is compiled again only when its version changed, a secret opened again only when its own did.
  */
 export class Catalogue {
+  readonly #options: { system: Pool; keyring: Keyring }
   readonly #actions: FreshCache<LoadedAction>
   readonly #secrets: FreshCache<OpenSecret>
 
-  constructor({ system, keyring, now }: { system: Pool; keyring: Keyring; now: () => number }) {
-    this.#actions = new FreshCache({
-      maxAgeMs,
-      capacity: 20_000,
-      now,
-      load: async (key, previous) => {
-        const [workspaceId = '', name = ''] = key.split(' ', 2)
-        const row = await findAction(system, workspaceId, name)
-        return row ? loadAction(row, previous) : null
-      },
-    })
-    this.#secrets = new FreshCache({
-      maxAgeMs,
-      capacity: 20_000,
-      now,
-      load: (key, previous) => {
-        const [workspaceId = '', id = ''] = key.split(' ', 2)
-        return openSecret(system, keyring, workspaceId, id, previous)
-      },
-    })
+  constructor(options: { system: Pool; keyring: Keyring; now: () => number }) {
+    this.#options = options
+    const common = { maxAgeMs, capacity: 20_000, now: options.now }
+    this.#actions = new FreshCache(common)
+    this.#secrets = new FreshCache(common)
   }
 
   /** By id or slug. What could be neither is not looked up: not every text can be part of a query or of a key here. */
-  async action(workspaceId: string, name: string): Promise<LoadedAction | null> {
+  action(workspaceId: string, name: string): LoadedAction | null | Promise<LoadedAction | null> {
     if (!idOrSlug.test(name)) return null
     const key = `${workspaceId} ${name}`
-    return this.#actions.peek(key) ?? this.#actions.get(key)
+    const known = this.#actions.peek(key)
+    if (known !== undefined) return known
+    return this.#actions.get(key, async (previous) => {
+      const row = await findAction(this.#options.system, workspaceId, name)
+      return row ? loadAction(row, previous) : null
+    })
   }
 
-  async secret(workspaceId: string, id: string): Promise<OpenSecret | null> {
+  secret(workspaceId: string, id: string): OpenSecret | null | Promise<OpenSecret | null> {
     const key = `${workspaceId} ${id}`
-    return this.#secrets.peek(key) ?? this.#secrets.get(key)
+    const known = this.#secrets.peek(key)
+    if (known !== undefined) return known
+    const { system, keyring } = this.#options
+    return this.#secrets.get(key, (previous) => openSecret(system, keyring, workspaceId, id, previous))
   }
 
   expire(): void {

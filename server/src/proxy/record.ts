@@ -73,7 +73,7 @@ const isAway = (error: unknown): boolean => isUnavailable(error) && !sqlState(er
 export type Outcome<T> = { ok: true; value: T } | { ok: false; error: unknown }
 
 /** How many commits of one kind may be under way: a second one hides the latency of the first. */
-const maxFlushes = 2
+const maxFlushes = 1
 
 /** More rows than this make a statement that takes longer than a second one. */
 const maxRows = 500

@@ -28,7 +28,11 @@ export const authenticate = async (
   deps.usage.touch(holder)
 }
 
-const findHolder = (deps: Deps, text: string, auth: 'key' | 'token'): Promise<KeyHolder | Holder | null> =>
+const findHolder = async (
+  deps: Deps,
+  text: string,
+  auth: 'key' | 'token',
+): Promise<KeyHolder | Holder | null> =>
   auth === 'key' ? deps.authority.key(text) : deps.authority.token(text)
 
 /** The scheme is compared without case (RFC 9110, section 11.1). */

@@ -1,7 +1,6 @@
 import type { RouteMeta } from '@narrowapi/contract'
-import type { RequestHandler } from 'express'
+import type { Request, RequestHandler, Response } from 'express'
 import type { Deps } from '../../deps.ts'
-import type { Request, Response } from '../context.ts'
 import { authenticate } from './authenticate.ts'
 import { parseBody } from './parse-body.ts'
 import { limitHolder, limitUnknown } from './rate-limit.ts'

@@ -1,7 +1,8 @@
 import { limits } from '@narrowapi/contract'
+import type { Request } from 'express'
 import { ApiError } from '../../errors.ts'
 import { checkMediaType, readBody } from '../body.ts'
-import { contextOf, type Request } from '../context.ts'
+import { contextOf } from '../context.ts'
 import { parseJson } from '../json.ts'
 
 /**
