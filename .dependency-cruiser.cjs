@@ -14,7 +14,15 @@ module.exports = {
       severity: 'error',
       from: {
         orphan: true,
-        pathNot: [test, '[.]d[.]ts$', '(^|/)(main|generate|index)[.]ts$', '^test/', '/generated/', '^sdk/src/types[.]ts$', '^openapi/src/openapi[.]ts$'],
+        pathNot: [
+          test,
+          '[.]d[.]ts$',
+          '(^|/)(main|generate|index)[.]ts$',
+          '^test/',
+          '/generated/',
+          '^sdk/src/types[.]ts$',
+          '^openapi/src/openapi[.]ts$',
+        ],
       },
       to: {},
     },
@@ -73,16 +81,25 @@ module.exports = {
       comment: 'Rules and the pure steps of the proxy: no database, HTTP, vault, files or clock.',
       severity: 'error',
       from: {
-        path: ['/rules[.]ts$', '^server/src/proxy/(policy|template|inject|redact|schema|judge|preview)[a-z-]*[.]ts$'],
+        path: [
+          '/rules[.]ts$',
+          '^server/src/proxy/(policy|template|inject|redact|schema|judge|preview)[a-z-]*[.]ts$',
+        ],
         pathNot: test,
       },
-      to: { path: ['queries[.]ts$', '^server/src/(db|http|vault|edge|workers)/'], dependencyTypesNot: ['type-only'] },
+      to: {
+        path: ['queries[.]ts$', '^server/src/(db|http|vault|edge|workers)/'],
+        dependencyTypesNot: ['type-only'],
+      },
     },
     {
       name: 'decisions-use-no-node-modules',
       severity: 'error',
       from: {
-        path: ['/rules[.]ts$', '^server/src/proxy/(policy|template|inject|redact|schema|judge|preview)[a-z-]*[.]ts$'],
+        path: [
+          '/rules[.]ts$',
+          '^server/src/proxy/(policy|template|inject|redact|schema|judge|preview)[a-z-]*[.]ts$',
+        ],
         pathNot: test,
       },
       to: { dependencyTypes: ['core'] },
@@ -95,7 +112,8 @@ module.exports = {
     },
     {
       name: 'secrets-open-in-few-places',
-      comment: 'The catalogue opens what one call sends, installation.ts the keys of the installation, replies.ts kept replies.',
+      comment:
+        'The catalogue opens what one call sends, installation.ts the keys of the installation, replies.ts kept replies.',
       severity: 'error',
       from: { pathNot: ['^server/src/(proxy/catalogue|installation|replies)[.]ts$', test, '^test/'] },
       to: { path: '^server/src/vault/open[.]ts$' },
@@ -117,6 +135,10 @@ module.exports = {
     parser: 'swc',
     doNotFollow: { path: 'node_modules' },
     exclude: { path: ['/dist/'] },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default'], extensions: ['.ts', '.js', '.json'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default'],
+      extensions: ['.ts', '.js', '.json'],
+    },
   },
 }

@@ -1,4 +1,4 @@
-import type { Credential, ClientOptions, LogLevel, Middleware, NarrowEvent } from './types.ts'
+import type { ClientOptions, Credential, LogLevel, Middleware, NarrowEvent } from './types.ts'
 
 /** A client's options with every default filled in. */
 export interface Config {

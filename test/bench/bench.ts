@@ -30,7 +30,7 @@ const isQuick = process.argv.includes('--quick')
 
 const plans: { calls: Plan; lists: Plan } = isQuick
   ? {
-      calls: { connections: [1, 16, 64], rounds: 3, secondsPerRun: 0.25, warmUpSeconds: 1 },
+      calls: { connections: [1, 16, 64], rounds: 3, secondsPerRun: 0.4, warmUpSeconds: 2 },
       lists: { connections: [16], rounds: 3, secondsPerRun: 0.4, warmUpSeconds: 0.7 },
     }
   : {

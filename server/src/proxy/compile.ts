@@ -14,6 +14,8 @@ export type CompiledAction = {
   validateInput: Validate
   validateOutput: Validate | null
   template: CompiledTemplate
+  /** The host that is called, which no input can change. */
+  host: string
   auth: Auth
   redactInput: (input: unknown) => unknown
   shapeOutput: (output: unknown) => unknown
@@ -25,10 +27,12 @@ export type CompiledAction = {
 
 export const compileAction = (definition: ActionDefinition): CompiledAction => {
   const { input_schema, output_schema, response, annotations } = definition
+  const template = compileTemplate(definition)
   return {
     validateInput: compileSchema(input_schema),
     validateOutput: output_schema && compileSchema(output_schema),
-    template: compileTemplate(definition),
+    template,
+    host: new URL(template.origin).hostname,
     auth: authOf(definition),
     redactInput: createInputRedactor(input_schema),
     shapeOutput: createOutputShaper(response),

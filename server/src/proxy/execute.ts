@@ -206,8 +206,7 @@ class Call {
 
   /** A host may be forbidden after the action was saved. */
   #checkHost(): void {
-    const { hostname } = new URL(this.#action.compiled.template.origin)
-    if (isAllowedHost(hostname, this.#holder.workspace.settings.allowed_hosts)) return
+    if (isAllowedHost(this.#action.compiled.host, this.#holder.workspace.settings.allowed_hosts)) return
     throw new ApiError('upstream_blocked', 'The workspace does not allow the host of this action')
   }
 
