@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { ask } from '../support/ask.ts'
+import { ask } from '../support/send.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
 
 let server: TestServer

@@ -1,8 +1,8 @@
 import { connect } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { ask } from '../support/ask.ts'
 import { examples } from '../support/examples.ts'
 import { request } from '../support/raw.ts'
+import { ask } from '../support/send.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
 import { startUpstream, type Upstream } from '../support/upstream.ts'
 

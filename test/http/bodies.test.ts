@@ -2,9 +2,9 @@ import { gzipSync } from 'node:zlib'
 import { ErrorBody } from '@narrowapi/contract'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Asked, ask } from '../support/ask.ts'
 import { examples } from '../support/examples.ts'
 import { exchange, type RawAnswer, request } from '../support/raw.ts'
+import { type Answer, ask } from '../support/send.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
 import { startUpstream, type Upstream } from '../support/upstream.ts'
 
@@ -411,7 +411,7 @@ describe('text', () => {
     ['e\u0301', 2],
   ])('has its length counted in code points: %s', async (unit, codePoints) => {
     const { key } = server.owner
-    const asked = (name: string): Promise<Asked> =>
+    const asked = (name: string): Promise<Answer> =>
       ask(server.url, 'POST /api/v1/secrets', { credential: key, body: { ...examples.secret(), name } })
     const longest = unit.repeat(Math.floor(255 / codePoints))
     expect((await asked(longest)).status).toBe(201)
@@ -421,7 +421,7 @@ describe('text', () => {
 })
 
 test('takes numbers exactly, or refuses them', async () => {
-  const sent = async (number: string): Promise<Asked> =>
+  const sent = async (number: string): Promise<Answer> =>
     ask(server.url, `POST /x/${actionId}`, { credential: token, body: `{"n":${number}}` })
   for (const [number, expected] of [
     ['9007199254740991', '9007199254740991'],

@@ -3,8 +3,8 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 import { arbitraryOf, broken, type Known } from '../support/arbitrary.ts'
-import { type Asked, ask } from '../support/ask.ts'
 import { createEverything, examples } from '../support/examples.ts'
+import { type Answer, ask } from '../support/send.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
 import { startUpstream, type Upstream } from '../support/upstream.ts'
 
@@ -123,7 +123,7 @@ const oddParams = fc
   .string({ unit: 'binary', maxLength: 40 })
   .map((text) => ({ id: text, action_id: text, version: text }))
 
-const send = (route: ContractRoute, { params, query, body }: Asking): Promise<Asked> => {
+const send = (route: ContractRoute, { params, query, body }: Asking): Promise<Answer> => {
   const path = route.path.replaceAll(
     /:([a-z_]+)/g,
     (_, name: string) => encodeURIComponent(String(params[name] ?? '1')) || '1',

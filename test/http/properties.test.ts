@@ -1,7 +1,7 @@
 import { contract, ErrorBody, routesOf } from '@narrowapi/contract'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { ask } from '../support/ask.ts'
 import { createEverything, examples } from '../support/examples.ts'
+import { ask } from '../support/send.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
 import { startUpstream, type Upstream } from '../support/upstream.ts'
 

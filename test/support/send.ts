@@ -28,6 +28,12 @@ export const send = async (
   return { status: response.status, headers: response.headers, text, body: parsed(text) }
 }
 
+/** The same with the request line in one text: `ask(url, 'POST /api/v1/actions', { body })`. */
+export const ask = (baseUrl: string, line: string, request?: Request): Promise<Answer> => {
+  const [method = 'GET', path = '/'] = line.split(' ')
+  return send(baseUrl, method, path, request)
+}
+
 const parsed = (text: string): unknown => {
   try {
     return JSON.parse(text)

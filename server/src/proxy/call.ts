@@ -1,0 +1,308 @@
+import type { Decision, Execution } from '@narrowapi/contract'
+import type { KeyScope, StoredReply } from '../db/idempotency.ts'
+import type { LimitState } from '../db/rate-limit.ts'
+import { ApiError } from '../errors.ts'
+import type { HeldGrant, Holder } from './authority.ts'
+import { type LoadedAction, missingSecret, type OpenSecret } from './catalogue.ts'
+import { isAllowedHost } from './compile.ts'
+import { type UpstreamAnswer, UpstreamFailure } from './egress.ts'
+import { inject } from './inject.ts'
+import { judge } from './judge.ts'
+import { type Claim, keyTaken } from './keyed-call.ts'
+import { failureOf, notSent, type Outcome, outcomeOf } from './outcome.ts'
+import type { ProxyParts } from './parts.ts'
+import type { ExecutionRow } from './record-queries.ts'
+import type { Reservation } from './reserve.ts'
+import type { BuiltRequest } from './template.ts'
+
+export type CallRequest = {
+  holder: Holder
+  /** Id or slug of the action. */
+  name: string
+  // What the request says is read when its turn comes, so that each refusal stands at its place in the order.
+  idempotencyKey: () => string | null
+  /** SHA-256 of the body's bytes, asked only when there is a key. */
+  fingerprint: () => string
+  /** The strictly parsed body; throws when it is malformed. */
+  parseInput: () => unknown
+  /** Told when the limits are counted, so that refusals carry their headers too. */
+  tellLimits: (state: LimitState) => void
+  /** Told when the call has an execution that can be read, for the header of answers and refusals alike. */
+  tellExecution: (id: string) => void
+  /** Told when what comes is what an earlier call with the same key got. */
+  tellReplay: () => void
+}
+
+/** Longer than any upstream call can take by the time its own deadline has passed. */
+const leaseGraceMs = 15_000
+
+/** One call from its checks to its answer, and the execution that records it. */
+export class Call {
+  readonly #parts: ProxyParts
+  readonly #holder: Holder
+  readonly #action: LoadedAction
+  readonly #request: CallRequest
+  readonly #id: string
+  readonly #createdAt: string
+  readonly #leaseEnd: string
+  readonly #startedAt: number
+  #input: unknown = null
+  #decision: Decision | null = null
+
+  constructor(parts: ProxyParts, holder: Holder, action: LoadedAction, request: CallRequest) {
+    this.#parts = parts
+    this.#holder = holder
+    this.#action = action
+    this.#request = request
+    this.#id = parts.ids.next('exec')
+    const now = parts.clock.now()
+    this.#createdAt = now.toISOString()
+    this.#leaseEnd = new Date(now.getTime() + action.definition.timeout_ms + leaseGraceMs).toISOString()
+    this.#startedAt = parts.clock.monotonic()
+  }
+
+  async run(grant: HeldGrant, claim: Claim | null): Promise<StoredReply> {
+    const { recordsOnce: mayRecordOnce } = this.#action.compiled
+    const built = await this.orReject(() => this.#build(grant))
+    // Read before anything is taken, so that a database that is away takes nothing; judged after.
+    const ready = await this.#prepare(built)
+    const reservation = this.#reservation(grant, claim)
+    const recordsOnce = mayRecordOnce && reservation === null
+    if (reservation) await this.#startReserved(reservation)
+    else if (!recordsOnce) await this.#parts.recorder.write(this.#row('running'))
+    this.#request.tellExecution(this.#id)
+    this.#parts.usage.use(this.#holder, this.#action.id)
+    const outcome = ready instanceof ApiError ? notSent(ready) : await this.#send(ready)
+    await this.#finish(outcome, claim)
+    if (outcome.error) throw outcome.error
+    return outcome.reply
+  }
+
+  /** Does one of the checks; what it refuses is recorded and told. */
+  async orReject<T>(check: () => T): Promise<T> {
+    try {
+      return check()
+    } catch (refusal) {
+      if (refusal instanceof ApiError) return this.reject(refusal)
+      throw refusal
+    }
+  }
+
+  /** Refused before anything was sent: recorded as such, then told. */
+  async reject(error: ApiError): Promise<never> {
+    const completedAt = this.#parts.clock.now().toISOString()
+    await this.#parts.recorder.write({
+      ...this.#row('rejected'),
+      error: { code: error.code, message: error.message, rule: error.extras.rule ?? null },
+      completed_at: completedAt,
+      duration_ms: this.#elapsed(),
+      lease_expires_at: null,
+    })
+    this.#request.tellExecution(this.#id)
+    throw error
+  }
+
+  /** The request for an input that is valid and that every constraint allows, still without its secret. */
+  #build(grant: HeldGrant): BuiltRequest {
+    const { compiled } = this.#action
+    const sent = this.#request.parseInput()
+    const { input, decision, message } = judge(
+      this.#holder,
+      this.#action,
+      grant,
+      sent,
+      this.#parts.clock.now(),
+    )
+    this.#input = compiled.redactInput(input)
+    this.#decision = decision
+    if (!decision.allowed) throw policyDenied(decision, message)
+    return compiled.template.build(input)
+  }
+
+  /** What lies with the operator, not with the caller: it fails a call that was accepted. */
+  async #prepare(request: BuiltRequest): Promise<Ready | ApiError> {
+    try {
+      const secret = await this.#secret()
+      this.#checkHost()
+      const built = secret ? inject(request, this.#action.compiled.auth, secret.reveal()) : request
+      return { built, secret }
+    } catch (refusal) {
+      if (!(refusal instanceof ApiError)) throw refusal
+      if (refusal.cause !== undefined) {
+        this.#parts.log.error({ error: refusal.cause, execution_id: this.#id }, 'a secret did not open')
+      }
+      return refusal
+    }
+  }
+
+  /** A host may be forbidden after the action was saved. */
+  #checkHost(): void {
+    if (isAllowedHost(this.#action.compiled.host, this.#holder.workspace.settings.allowed_hosts)) return
+    throw new ApiError('upstream_blocked', 'The workspace does not allow the host of this action')
+  }
+
+  async #secret(): Promise<OpenSecret | null> {
+    const { definition, compiled } = this.#action
+    if (compiled.auth.type === 'none') return null
+    const secret =
+      definition.secret_id === null
+        ? null
+        : await this.#parts.catalogue.secret(this.#holder.workspaceId, definition.secret_id)
+    const isExpired = secret?.expiresAt != null && secret.expiresAt <= this.#createdAt
+    if (secret === null || isExpired) throw missingSecret()
+    return secret
+  }
+
+  #reservation(grant: HeldGrant, claim: Claim | null): Reservation | null {
+    const { workspaceId, id: tokenId, maxUses, workspace } = this.#holder
+    const needsNothing =
+      maxUses === null && grant.max_uses === null && workspace.monthlyExecutions === null && claim === null
+    if (needsNothing) return null
+    const now = this.#parts.clock.now()
+    return {
+      token: maxUses === null ? null : { workspaceId, tokenId },
+      grant: grant.max_uses === null ? null : { workspaceId, tokenId, actionId: this.#action.id },
+      quota:
+        workspace.monthlyExecutions === null
+          ? null
+          : { workspaceId, windowStart: monthOf(now), limit: workspace.monthlyExecutions },
+      key: claim && { ...claim, leaseExpiresAt: this.#leaseEnd, now },
+    }
+  }
+
+  async #startReserved(reservation: Reservation): Promise<void> {
+    const reserved = await this.#parts.recorder.start(this.#row('running'), reservation)
+    switch (reserved) {
+      case 'started':
+        return
+      case 'token_exhausted':
+        return this.reject(new ApiError('token_exhausted', 'This token has no uses left; ask for a new one'))
+      case 'execution_limit_reached':
+        return this.reject(this.#limitReached(reservation))
+      case 'key_taken':
+        throw keyTaken()
+      default:
+        return reserved satisfies never
+    }
+  }
+
+  #limitReached({ quota }: Reservation): ApiError {
+    const limit = quota?.limit ?? 0
+    return new ApiError('execution_limit_reached', `The ${limit} executions of this month are used up`, {
+      feature: 'monthly_executions',
+      limit,
+      current_usage: limit,
+    })
+  }
+
+  async #send({ built, secret }: Ready): Promise<Outcome> {
+    const { definition, compiled } = this.#action
+    const sentAt = this.#parts.clock.monotonic()
+    try {
+      const answer: UpstreamAnswer = await this.#parts.egress.send({
+        origin: built.origin,
+        method: built.method,
+        path: built.path,
+        headers: [...built.headers, ...ownHeaders(built.headers)],
+        body: built.body,
+        timeoutMs: definition.timeout_ms,
+        maxBytes: definition.response.max_bytes,
+      })
+      return outcomeOf(definition, compiled, secret?.scrubberFor(compiled) ?? null, answer)
+    } catch (failure) {
+      if (failure instanceof UpstreamFailure)
+        return failureOf(failure, this.#parts.clock.monotonic() - sentAt)
+      throw failure
+    }
+  }
+
+  #finish(outcome: Outcome, claim: Claim | null): Promise<void> {
+    const { error, output, upstream, status } = outcome
+    const row: ExecutionRow = {
+      ...this.#row('running'),
+      status,
+      // A running call is not a failed one yet: where only failures are kept, its input is kept now.
+      input: this.#captures(status) ? this.#input : null,
+      output: this.#captures(status) ? output : null,
+      error: error ? { code: error.code, message: error.message, rule: null } : outcome.problem,
+      upstream,
+      completed_at: this.#parts.clock.now().toISOString(),
+      duration_ms: this.#elapsed(),
+      lease_expires_at: null,
+    }
+    const { recorder } = this.#parts
+    if (!claim) return recorder.write(row)
+    const { scope } = claim
+    return recorder.end(row, { scope, sealedReply: this.#replyToKeep(outcome, scope) })
+  }
+
+  /** What a repeated key will be told. A call that was never sent leaves its key free. */
+  #replyToKeep({ wasSent, error, reply }: Outcome, scope: KeyScope): Buffer | null {
+    if (!wasSent) return null
+    const kept: StoredReply = error
+      ? {
+          status: error.status,
+          headers: [],
+          body: null,
+          error: { code: error.code, message: error.message, extras: error.extras },
+        }
+      : reply
+    return this.#parts.replies.seal(scope, kept)
+  }
+
+  #row(status: 'running' | 'rejected'): ExecutionRow {
+    return {
+      workspace_id: this.#holder.workspaceId,
+      id: this.#id,
+      action_id: this.#action.id,
+      version: this.#action.version,
+      token_id: this.#holder.id,
+      status,
+      source: 'proxy',
+      input: this.#captures(status) ? this.#input : null,
+      output: null,
+      error: null,
+      upstream: null,
+      decision: this.#decision,
+      started_at: status === 'running' ? this.#createdAt : null,
+      completed_at: null,
+      duration_ms: null,
+      lease_expires_at: this.#leaseEnd,
+      created_at: this.#createdAt,
+    }
+  }
+
+  #captures(status: Execution['status']): boolean {
+    const { payload_capture } = this.#holder.workspace.settings
+    return (
+      payload_capture === 'all' ||
+      (payload_capture === 'errors' && (status === 'failed' || status === 'rejected'))
+    )
+  }
+
+  #elapsed(): number {
+    return Math.round((this.#parts.clock.monotonic() - this.#startedAt) * 100) / 100
+  }
+}
+
+const policyDenied = ({ rule, path, accepted }: Decision, message: string): ApiError =>
+  new ApiError('policy_denied', message, {
+    ...(rule === null ? {} : { rule }),
+    ...(path === null ? {} : { path }),
+    accepted,
+  })
+
+/** Said of every call, unless the operator's template says otherwise. */
+const ownHeaders = (headers: readonly string[]): string[] => {
+  const names = new Set(headers.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase()))
+  return [
+    ...(names.has('user-agent') ? [] : ['user-agent', 'NarrowAPI']),
+    ...(names.has('accept') ? [] : ['accept', 'application/json, */*;q=0.5']),
+  ]
+}
+
+const monthOf = (now: Date): string =>
+  new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), 1)).toISOString()
+
+/** A request with its secret in place. */
+type Ready = { built: BuiltRequest; secret: OpenSecret | null }
