@@ -3,6 +3,7 @@ import { defaultSettings } from '@narrowapi/contract'
 import type { Clock } from './clock.ts'
 import { describeCredential, hashCredential, newCredential } from './credentials.ts'
 import { json, type Pool, type Sql } from './db/sql.ts'
+import { inTransaction } from './db/transaction.ts'
 import type { Ids } from './ids.ts'
 import type { Keyring } from './vault/keys.ts'
 import { checkOpens, openKey } from './vault/open.ts'
@@ -24,7 +25,7 @@ type Parts = { system: Pool; keyring: Keyring; clock: Clock; ids: Ids }
  * start together take turns, so there is one of each.
  */
 export const openInstallation = async (parts: Parts): Promise<Installation> =>
-  parts.system.begin(async (sql) => {
+  inTransaction(parts.system, async (sql) => {
     await sql`select pg_advisory_xact_lock(hashtext('narrowapi.installation'))`
     const stored = await findInstallation(sql)
     if (!stored) return createInstallation(sql, parts)

@@ -15,22 +15,37 @@ declare module 'vitest' {
 
 export const templateDatabase = 'narrowapi_template'
 
-/** One PostgreSQL for the whole run, with a migrated database that every test file clones. */
+/**
+ * One PostgreSQL for the whole run, with a migrated database that every test file clones: the embedded one, or
+ * the server that TEST_POSTGRES_URL names (`postgres://admin@127.0.0.1:5432/{database}`, a superuser's).
+ */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'narrowapi-test-'))
-  await chmod(dataDir, 0o755)
-  const database = await startEmbedded({ dataDir })
-  const { host, username, database: name } = database.connection
-  const postgresUrl = (path: string) => `postgres://${username}@localhost/${path}?host=${host}`
-  const admin = connect(postgresUrl(name), 'owner', { max: 1 })
+  const { url, stop } = await startPostgres()
+  const admin = connect(url('postgres'), 'owner', { max: 1 })
+  await admin.unsafe(`drop database if exists ${templateDatabase}`)
   await admin.unsafe(`create database ${templateDatabase}`)
   await admin.end()
-  const template = connect(postgresUrl(templateDatabase), 'owner', { max: 1 })
+  const template = connect(url(templateDatabase), 'owner', { max: 1 })
   await migrate(template)
   await template.end()
-  project.provide('postgresUrl', postgresUrl('{database}').replace('%7Bdatabase%7D', '{database}'))
-  return async () => {
-    await database.stop()
-    await rm(dataDir, { recursive: true, force: true })
+  project.provide('postgresUrl', url('{database}'))
+  return stop
+}
+
+type Postgres = { url: (database: string) => string; stop: () => Promise<void> }
+
+const startPostgres = async (): Promise<Postgres> => {
+  const given = process.env.TEST_POSTGRES_URL
+  if (given) return { url: (database) => given.replace('{database}', database), stop: async () => {} }
+  const dataDir = await mkdtemp(join(tmpdir(), 'narrowapi-test-'))
+  await chmod(dataDir, 0o755)
+  const embedded = await startEmbedded({ dataDir })
+  const { host, username } = embedded.connection
+  return {
+    url: (database) => `postgres://${username}@localhost/${database}?host=${host}`,
+    async stop() {
+      await embedded.stop()
+      await rm(dataDir, { recursive: true, force: true })
+    },
   }
 }

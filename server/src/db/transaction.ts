@@ -1,7 +1,28 @@
-import { isConnectionLost, type Pool, type Sql } from './sql.ts'
+import { isConnectionLost, type Pool, type Reserved, type Sql } from './sql.ts'
 
 /**
- * Runs work on the rows of one workspace: row-level security shows nothing else. The setting is local to the
+ * Does work in one transaction: all or nothing. The first statements go out behind `begin` without waiting for
+ * it. Takes the place of the driver's own `begin`, which rolls back on a connection that PostgreSQL has ended
+ * and then fails outside of any promise, which would end the process.
+ */
+export const inTransaction = async <T>(pool: Pool, work: (sql: Sql) => Promise<T>): Promise<T> => {
+  const connection = await pool.reserve()
+  const begun = connection`begin`.execute()
+  begun.catch(() => {})
+  try {
+    const result = await work(connection)
+    await begun
+    await connection`commit`
+    connection.release()
+    return result
+  } catch (error) {
+    if (!isConnectionLost(error)) await giveBack(connection, connection`rollback`)
+    throw error
+  }
+}
+
+/**
+ * Runs reads on the rows of one workspace: row-level security shows nothing else. The setting is local to the
  * transaction, so the connection carries nothing to its next user.
  *
  * A read does not wait for `begin` and `commit`: the statements go out behind each other on one connection,
@@ -15,39 +36,40 @@ export const readWorkspace = async <T>(
   const connection = await pool.reserve()
   const opened = Promise.all([connection`begin read only`.execute(), enter(connection, workspaceId)])
   opened.catch(() => {})
-  // The connection is another's only once the commit is through: the driver forgets what waits on a connection
-  // that is released, and the next change would find itself in this read-only transaction.
-  const giveBack = (): void => {
-    connection`commit`.execute().then(
-      () => connection.release(),
-      () => {},
-    )
-  }
   try {
     const result = await work(connection)
     await opened
-    giveBack()
+    void giveBack(connection, connection`commit`)
     return result
   } catch (error) {
-    // The driver has dropped a lost connection already, and fails outside of any promise when it is written to.
-    if (!isConnectionLost(error)) giveBack()
+    if (!isConnectionLost(error)) void giveBack(connection, connection`rollback`)
     throw error
   }
 }
 
 /** Runs changes on the rows of one workspace, all or none. */
-export const changeWorkspace = async <T>(
+export const changeWorkspace = <T>(
   pool: Pool,
   workspaceId: string,
   work: (sql: Sql) => Promise<T>,
-): Promise<T> => {
-  const committed = await pool.begin(async (sql) => {
-    await enter(sql, workspaceId)
-    // Wrapped, because the driver would await an array of queries it finds in a result.
-    return { result: await work(sql) }
+): Promise<T> =>
+  inTransaction(pool, async (sql) => {
+    const entered = enter(sql, workspaceId)
+    entered.catch(() => {})
+    const result = await work(sql)
+    await entered
+    return result
   })
-  return committed.result
-}
+
+/**
+ * A connection is another's only once its last statement is through: the driver forgets what waits on one that
+ * is released, and the next change would find itself in this transaction. A lost one the driver drops by itself.
+ */
+const giveBack = (connection: Reserved, last: PromiseLike<unknown>): Promise<void> =>
+  Promise.resolve(last).then(
+    () => connection.release(),
+    () => {},
+  )
 
 const enter = (sql: Sql, workspaceId: string) =>
   sql`select set_config('narrowapi.workspace_id', ${workspaceId}, true)`.execute()

@@ -1,6 +1,7 @@
 import type { Execution } from '@narrowapi/contract'
 import { type KeyScope, keyExpiry } from '../db/idempotency.ts'
-import { json, type Sql } from '../db/sql.ts'
+import { json, type Pool, type Sql } from '../db/sql.ts'
+import { inTransaction } from '../db/transaction.ts'
 
 /** An execution as it is now: begun, refused, or ended. */
 export type ExecutionRow = Pick<
@@ -69,11 +70,11 @@ const rowsText = (rows: readonly ExecutionRow[]): string =>
 
 /** Ends executions together with the idempotency keys that were bound to them. */
 export const endKeyed = async (
-  sql: Sql,
+  system: Pool,
   ends: readonly { row: ExecutionRow; key: KeyEnd }[],
 ): Promise<string[]> => {
   const rows = ends.map(({ row }) => row)
-  await inTransaction(sql, async (transaction) => {
+  await inTransaction(system, async (transaction) => {
     await writeExecutions(transaction, rows)
     const keys = ends.map(({ key }) => key).toSorted((left, right) => compareScopes(left.scope, right.scope))
     for (const { scope, sealedReply } of keys) {
@@ -82,14 +83,6 @@ export const endKeyed = async (
     }
   })
   return rows.map((row) => row.id)
-}
-
-/** `begin` exists on pools only; the recorder is given one. */
-const inTransaction = async (sql: Sql, work: (sql: Sql) => Promise<void>): Promise<void> => {
-  if (!('begin' in sql)) throw new Error('Executions end outside of other transactions')
-  await sql.begin(async (transaction) => {
-    await work(transaction)
-  })
 }
 
 /** The order in which the keys of a group are locked, so that no two groups wait for each other in a circle. */

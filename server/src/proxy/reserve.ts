@@ -1,5 +1,6 @@
 import type { KeyScope } from '../db/idempotency.ts'
 import type { Pool, Sql } from '../db/sql.ts'
+import { inTransaction } from '../db/transaction.ts'
 import { bindKey, compareScopes, type ExecutionRow, writeExecutions } from './record-queries.ts'
 
 /** What a call must take before it may be sent. Null parts need nothing. */
@@ -24,7 +25,7 @@ export type Reserved = 'started' | 'token_exhausted' | 'execution_limit_reached'
  * order (tokens, grants, quotas, idempotency keys, each by name), so servers never wait for each other in a circle.
  */
 export const startReserved = (system: Pool, starts: readonly ReservedStart[]): Promise<Reserved[]> =>
-  system.begin(async (sql) => {
+  inTransaction(system, async (sql) => {
     const tokens = await lockTokens(sql, starts)
     const grants = await lockGrants(sql, starts)
     const quotas = await lockQuotas(sql, starts)

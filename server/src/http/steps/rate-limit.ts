@@ -18,7 +18,7 @@ export const limitHolder = (deps: Deps, req: Request, res: Response): void => {
   const { key, token } = contextOf(req)
   if (key) {
     count(deps, res, [
-      { name: `key:${key.id}`, limit: key.requestsPerMinute, windowMs: minute },
+      { name: `default:${key.id}`, limit: key.requestsPerMinute, windowMs: minute },
       workspaceLimit(key.workspace),
     ])
   } else if (token) limitToken(deps, res, token)
