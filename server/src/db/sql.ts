@@ -124,10 +124,11 @@ export const isUnavailable = (error: unknown): boolean => {
   )
 }
 
-/** Whether the connection itself ended, so that nothing more can be said on it. */
+/** Whether the connection itself ended, so that nothing more can be said on it; also as the cause of an error. */
 export const isConnectionLost = (error: unknown): boolean => {
   const state = sqlState(error)
-  return state === null ? isUnavailable(error) : /^(?:08|57P0)/.test(state)
+  if (state !== null) return /^(?:08|57P0)/.test(state)
+  return isUnavailable(error) || (error instanceof Error && isConnectionLost(error.cause))
 }
 
 const systemCode = (error: unknown): string =>
