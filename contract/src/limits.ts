@@ -5,7 +5,6 @@
 export const limits = {
   bodyBytes: 1_048_576,
   executeBodyBytes: 1_048_576,
-  jsonDepth: 64,
   page: { default: 20, max: 100 },
   metadata: { keys: 20, keyLength: 40, valueLength: 500 },
   idempotencyKeyLength: 255,
