@@ -49,18 +49,39 @@ const checked = (route: ContractRoute, schema: z.ZodType, body: unknown): unknow
  * In production the whole check would cost as much as the rest of a list, and every test has made it. What
  * the schema does not name still never leaves: members of the object, or of each object of a page.
  */
-const declaredOnly = (schema: z.ZodType, body: unknown): unknown => {
-  if (Array.isArray(body) && schema instanceof z.ZodArray) {
-    const { element } = schema
+const declaredOnly = (schema: z.ZodType, body: unknown): unknown => cutFor(schema)(body)
+
+type Cut = (body: unknown) => unknown
+
+const cuts = new WeakMap<z.ZodType, Cut>()
+
+/** Made once for each schema. */
+const cutFor = (schema: z.ZodType): Cut => {
+  const known = cuts.get(schema)
+  if (known) return known
+  const cut = toCut(schema)
+  cuts.set(schema, cut)
+  return cut
+}
+
+const toCut = (schema: z.ZodType): Cut => {
+  if (schema instanceof z.ZodArray) {
     // Zod's own type of an element is its core; every schema of the contract is a full one.
-    return body.map((item) => declaredOnly(element as z.ZodType, item))
+    const cut = cutFor(schema.element as z.ZodType)
+    return (body) => (Array.isArray(body) ? body.map(cut) : body)
   }
-  if (!(schema instanceof z.ZodObject) || typeof body !== 'object' || body === null) return body
-  const members: Record<string, unknown> = {}
-  for (const name of Object.keys(schema.shape)) {
-    if (Object.hasOwn(body, name)) members[name] = declaredOnly(schema.shape[name], Reflect.get(body, name))
+  if (!(schema instanceof z.ZodObject)) return (body) => body
+  const members = Object.entries<z.ZodType>(schema.shape).map(([name, member]) => ({
+    name,
+    cut: cutFor(member),
+  }))
+  return (body) => {
+    if (typeof body !== 'object' || body === null) return body
+    const kept: Record<string, unknown> = {}
+    for (const { name, cut } of members)
+      if (Object.hasOwn(body, name)) kept[name] = cut(Reflect.get(body, name))
+    return kept
   }
-  return members
 }
 
 const nextPage = (req: Request, cursor: string): string => {
