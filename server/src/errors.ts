@@ -18,7 +18,6 @@ export type ErrorExtras = {
   policy?: string
   upstream_status?: number
   excerpt?: string
-  allow?: string
 }
 
 /**

@@ -354,8 +354,8 @@ test('says every limit of waiting itself, far below the defaults of Node', () =>
 
 test.each([
   ['headers', 'POST /slow HTTP/1.1\r\nHost: localhost\r\nX-A: '],
-  ['a body', 'POST /slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{'],
-])('ends a connection whose %s come too slowly, with one 408', async (_, bytes) => {
+  ['bodies', 'POST /slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{'],
+])('ends a connection for %s that come too slowly, with one 408', async (_, bytes) => {
   const slow = createHttpServer(server.deps, {
     headersTimeout: 200,
     requestTimeout: 400,
