@@ -4,6 +4,12 @@
 const noun = '^server/src/api/([^/]+)/'
 const test = '[.]test[.]ts$'
 
+/** Rules and the pure steps of the proxy. */
+const decisions = [
+  '/rules[.]ts$',
+  '^server/src/proxy/(policy|template|inject|redact|schema|judge|preview)[a-z-]*[.]ts$',
+]
+
 /** @type {import('dependency-cruiser').IConfiguration} */
 module.exports = {
   forbidden: [
@@ -81,10 +87,7 @@ module.exports = {
       comment: 'Rules and the pure steps of the proxy: no database, HTTP, vault, files or clock.',
       severity: 'error',
       from: {
-        path: [
-          '/rules[.]ts$',
-          '^server/src/proxy/(policy|template|inject|redact|schema|judge|preview)[a-z-]*[.]ts$',
-        ],
+        path: decisions,
         pathNot: test,
       },
       to: {
@@ -96,10 +99,7 @@ module.exports = {
       name: 'decisions-use-no-node-modules',
       severity: 'error',
       from: {
-        path: [
-          '/rules[.]ts$',
-          '^server/src/proxy/(policy|template|inject|redact|schema|judge|preview)[a-z-]*[.]ts$',
-        ],
+        path: decisions,
         pathNot: test,
       },
       to: { dependencyTypes: ['core'] },

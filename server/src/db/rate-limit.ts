@@ -23,20 +23,24 @@ export class RateLimiter {
   }
 
   /**
-   * Counts one request in every limit, or, if one of them is used up, in none. `at` is in milliseconds.
-   * The refusing limit is the one that frees last.
+   * Counts one request in every limit, or, if one of them is used up, in none. `at` is in milliseconds. Gives the
+   * limit to tell of: of those that refuse the one that frees last, else the one with the least left.
    */
-  take(limits: readonly Limit[], at: number): { refused: LimitState | null; states: LimitState[] } {
+  take(limits: readonly Limit[], at: number): { isRefused: boolean; state: LimitState } {
     const windows = limits.map((limit) => this.#window(limit, at))
-    const full = limits
-      .map((limit, index) => state(limit, windows[index], at))
-      .filter((one) => one.remaining === 0)
-    const refused = full.reduce<LimitState | null>(
-      (last, one) => (last && last.resetsAt >= one.resetsAt ? last : one),
-      null,
-    )
-    if (refused === null) for (const window of windows) window.used += 1
-    return { refused, states: limits.map((limit, index) => state(limit, windows[index], at)) }
+    const states = () => limits.map((limit, index) => state(limit, windows[index], at))
+    const full = states().filter(({ remaining }) => remaining === 0)
+    if (full.length > 0) {
+      return {
+        isRefused: true,
+        state: full.reduce((last, one) => (last.resetsAt >= one.resetsAt ? last : one)),
+      }
+    }
+    for (const window of windows) window.used += 1
+    return {
+      isRefused: false,
+      state: states().reduce((least, one) => (one.remaining < least.remaining ? one : least)),
+    }
   }
 
   #window({ name, windowMs }: Limit, at: number): Window {

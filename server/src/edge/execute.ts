@@ -9,8 +9,7 @@ import { contextOf, headerValues, type Request, type Response } from '../http/co
 import { parseJson } from '../http/json.ts'
 import { sendProblem } from '../http/problem.ts'
 import { parseQuery } from '../http/query.ts'
-import { authenticate } from '../http/steps/authenticate.ts'
-import { limitUnknown } from '../http/steps/rate-limit.ts'
+import { identify } from '../http/steps/authenticate.ts'
 import { begin } from '../http/steps/request-id.ts'
 import { execute } from '../proxy/execute.ts'
 import { limitHeaders } from '../rate-headers.ts'
@@ -31,7 +30,7 @@ export const createExecute =
 
 const run = async (deps: Deps, name: string, req: Request, res: Response): Promise<void> => {
   begin(deps, req, res)
-  await identify(deps, req, res)
+  await identify(deps, req, res, 'token')
   const context = contextOf(req)
   const { token } = context
   if (!token) throw new Error('A call ran without a token')
@@ -50,15 +49,6 @@ const run = async (deps: Deps, name: string, req: Request, res: Response): Promi
     tellReplay: () => res.setHeader('Idempotent-Replayed', 'true'),
   })
   answer(res, reply)
-}
-
-const identify = async (deps: Deps, req: Request, res: Response): Promise<void> => {
-  try {
-    await authenticate(deps, req, 'token')
-  } catch (refusal) {
-    limitUnknown(deps, req, res)
-    throw refusal
-  }
 }
 
 /**

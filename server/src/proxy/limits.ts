@@ -34,7 +34,7 @@ export const countCall = (
     limits.push({ name: `token:${holder.id}`, limit: holder.rateLimitRpm, windowMs: minute })
   }
   limits.push(workspaceLimit(holder.workspace))
-  const { refused, states } = limiter.take(limits, now)
-  tell(refused ?? states.reduce((left, right) => (right.remaining < left.remaining ? right : left)))
-  return refused && rateLimited(refused, now)
+  const { isRefused, state } = limiter.take(limits, now)
+  tell(state)
+  return isRefused ? rateLimited(state, now) : null
 }

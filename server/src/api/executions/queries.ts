@@ -31,28 +31,18 @@ export const listExecutions = (sql: Sql, workspaceId: string, filters: Execution
       ${commonFilters(sql, { created_after: filters.created_after, created_before: filters.created_before })}
       ${keysetClauses(sql, keyset)}`
 
-export const findExecution = async (
-  sql: Sql,
-  workspaceId: string,
-  id: string,
-  owner: { action_id?: string; token_id?: string } = {},
-): Promise<Execution | undefined> => {
-  const [execution] = await sql<Execution[]>`
-    select ${columns(sql)}
-    from executions
-    where workspace_id = ${workspaceId} and id = ${id}
-      ${owner.action_id ? sql`and action_id = ${owner.action_id}` : sql``}
-      ${owner.token_id ? sql`and token_id = ${owner.token_id}` : sql``}`
-  return execution
-}
-
 export const getExecution = async (
   sql: Sql,
   workspaceId: string,
   id: string,
   owner: { action_id?: string; token_id?: string } = {},
 ): Promise<Execution> => {
-  const execution = await findExecution(sql, workspaceId, id, owner)
+  const [execution] = await sql<Execution[]>`
+    select ${columns(sql)}
+    from executions
+    where workspace_id = ${workspaceId} and id = ${id}
+      ${owner.action_id ? sql`and action_id = ${owner.action_id}` : sql``}
+      ${owner.token_id ? sql`and token_id = ${owner.token_id}` : sql``}`
   if (!execution) throw new ApiError('not_found', 'There is no execution with this id')
   return execution
 }

@@ -2,13 +2,29 @@ import type { RouteMeta } from '@narrowapi/contract'
 import type { Deps } from '../../deps.ts'
 import { ApiError } from '../../errors.ts'
 import { type Holder, type KeyHolder, refusalOf } from '../../proxy/authority.ts'
-import { contextOf, type Request } from '../context.ts'
+import { contextOf, type Request, type Response } from '../context.ts'
+import { limitUnknown } from './rate-limit.ts'
+
+/** Finds out who asks. Those who cannot say are counted by their address. */
+export const identify = async (
+  deps: Deps,
+  req: Request,
+  res: Response,
+  auth: NonNullable<RouteMeta['auth']>,
+): Promise<void> => {
+  try {
+    await authenticate(deps, req, auth)
+  } catch (refusal) {
+    limitUnknown(deps, req, res)
+    throw refusal
+  }
+}
 
 /**
  * Who asks. Every refusal has one code and one text, so that nothing can be learned by trying; the reason goes
  * to the audit of the credential's workspace.
  */
-export const authenticate = async (
+const authenticate = async (
   deps: Deps,
   req: Request,
   auth: NonNullable<RouteMeta['auth']>,
@@ -36,10 +52,10 @@ const findHolder = async (
   auth === 'key' ? deps.authority.key(text) : deps.authority.token(text)
 
 /** The scheme is compared without case (RFC 9110, section 11.1). */
-export const bearer = (header: string | undefined): string | null =>
+const bearer = (header: string | undefined): string | null =>
   /^bearer +(\S+)$/i.exec(header ?? '')?.[1] ?? null
 
-export const unauthorized = (auth: 'key' | 'token'): ApiError =>
+const unauthorized = (auth: 'key' | 'token'): ApiError =>
   new ApiError(
     'unauthorized',
     auth === 'key'

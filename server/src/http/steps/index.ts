@@ -1,9 +1,9 @@
 import type { RouteMeta } from '@narrowapi/contract'
 import type { Request, RequestHandler, Response } from 'express'
 import type { Deps } from '../../deps.ts'
-import { authenticate } from './authenticate.ts'
+import { identify } from './authenticate.ts'
 import { parseBody } from './parse-body.ts'
-import { limitHolder, limitUnknown } from './rate-limit.ts'
+import { limitHolder } from './rate-limit.ts'
 import { checkScope } from './scope.ts'
 
 /**
@@ -17,12 +17,7 @@ export const steps = (deps: Deps): RequestHandler[] => [
 ]
 
 const run = async (deps: Deps, req: Request, res: Response, meta: RouteMeta): Promise<void> => {
-  try {
-    await authenticate(deps, req, meta.auth ?? 'key')
-  } catch (refusal) {
-    limitUnknown(deps, req, res)
-    throw refusal
-  }
+  await identify(deps, req, res, meta.auth ?? 'key')
   limitHolder(deps, req, res)
   checkScope(deps, req, meta.scope)
   await parseBody(req)

@@ -1,6 +1,5 @@
-import type { Limit, LimitState } from '../../db/rate-limit.ts'
+import type { Limit } from '../../db/rate-limit.ts'
 import type { Deps } from '../../deps.ts'
-import type { Holder } from '../../proxy/authority.ts'
 import { workspaceLimit } from '../../proxy/limits.ts'
 import { limitHeaders, rateLimited } from '../../rate-headers.ts'
 import { contextOf, type Request, type Response } from '../context.ts'
@@ -21,21 +20,15 @@ export const limitHolder = (deps: Deps, req: Request, res: Response): void => {
       { name: `default:${key.id}`, limit: key.requestsPerMinute, windowMs: minute },
       workspaceLimit(key.workspace),
     ])
-  } else if (token) limitToken(deps, res, token)
+  } else if (token) count(deps, res, [workspaceLimit(token.workspace)])
 }
-
-const limitToken = (deps: Deps, res: Response, token: Holder): void =>
-  count(deps, res, [workspaceLimit(token.workspace)])
 
 export const limitUnknown = (deps: Deps, req: Request, res: Response): void =>
   count(deps, res, [{ name: `unknown:${contextOf(req).ip}`, limit: unknownPerMinute, windowMs: minute }])
 
 const count = (deps: Deps, res: Response, limits: readonly Limit[]): void => {
   const now = deps.clock.now().getTime()
-  const { refused, states } = deps.limiter.take(limits, now)
-  for (const [name, value] of limitHeaders(refused ?? tightest(states), now)) res.setHeader(name, value)
-  if (refused) throw rateLimited(refused, now)
+  const { isRefused, state } = deps.limiter.take(limits, now)
+  for (const [name, value] of limitHeaders(state, now)) res.setHeader(name, value)
+  if (isRefused) throw rateLimited(state, now)
 }
-
-const tightest = (states: readonly LimitState[]): LimitState =>
-  states.reduce((left, right) => (right.remaining < left.remaining ? right : left))
