@@ -62,7 +62,7 @@ export const idTime = (id: string): Date => {
 /** One call for many words: asking the system for four bytes at a time costs more than the whole id. */
 const randomWords = (random: (bytes: number) => Buffer): (() => number) => {
   const wordBytes = 4
-  const poolBytes = 1024
+  const poolBytes = 8192
   let pool = random(poolBytes)
   let used = 0
   return () => {

@@ -27,19 +27,21 @@ export class RateLimiter {
    * limit to tell of: of those that refuse the one that frees last, else the one with the least left.
    */
   take(limits: readonly Limit[], at: number): { isRefused: boolean; state: LimitState } {
-    const windows = limits.map((limit) => this.#window(limit, at))
-    const states = () => limits.map((limit, index) => state(limit, windows[index], at))
-    const full = states().filter(({ remaining }) => remaining === 0)
+    const states = limits.map((limit) => stateOf(limit, this.#window(limit, at)))
+    const full = states.filter(({ remaining }) => remaining === 0)
     if (full.length > 0) {
       return {
         isRefused: true,
         state: full.reduce((last, one) => (last.resetsAt >= one.resetsAt ? last : one)),
       }
     }
-    for (const window of windows) window.used += 1
+    for (const state of states) {
+      state.window.used += 1
+      state.remaining -= 1
+    }
     return {
       isRefused: false,
-      state: states().reduce((least, one) => (one.remaining < least.remaining ? one : least)),
+      state: states.reduce((least, one) => (one.remaining < least.remaining ? one : least)),
     }
   }
 
@@ -63,10 +65,11 @@ export class RateLimiter {
   }
 }
 
-const state = ({ name, limit, windowMs }: Limit, window: Window | undefined, at: number): LimitState => ({
+const stateOf = ({ name, limit, windowMs }: Limit, window: Window): LimitState & { window: Window } => ({
   name,
   limit,
   windowMs,
-  remaining: Math.max(0, limit - (window?.used ?? 0)),
-  resetsAt: (window?.startedAt ?? at) + windowMs,
+  remaining: Math.max(0, limit - window.used),
+  resetsAt: window.startedAt + windowMs,
+  window,
 })

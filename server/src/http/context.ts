@@ -15,19 +15,22 @@ export type RequestContext = {
   rawBody: Buffer
 }
 
-const contexts = new WeakMap<Request, RequestContext>()
+/** A member of the request itself: a WeakMap would make every collection of garbage walk all open requests. */
+const context = Symbol('context')
 
-export const setContext = (req: Request, context: RequestContext): void => {
-  contexts.set(req, context)
+type WithContext = Request & { [context]?: RequestContext }
+
+export const setContext = (req: WithContext, known: RequestContext): void => {
+  req[context] = known
 }
 
 export const contextOf = (req: Request): RequestContext => {
-  const context = contexts.get(req)
-  if (!context) throw new Error('The request has no context: it did not pass the first step')
-  return context
+  const known = findContext(req)
+  if (!known) throw new Error('The request has no context: it did not pass the first step')
+  return known
 }
 
-export const findContext = (req: Request): RequestContext | undefined => contexts.get(req)
+export const findContext = (req: WithContext): RequestContext | undefined => req[context]
 
 /** Every value of a header, each sent line one value; Node itself keeps only the first of some. */
 export const headerValues = (req: Request, name: string): string[] => {

@@ -44,7 +44,6 @@ export class Call {
   readonly #request: CallRequest
   readonly #id: string
   readonly #createdAt: string
-  readonly #leaseEnd: string
   readonly #startedAt: number
   #input: unknown = null
   #decision: Decision | null = null
@@ -55,9 +54,7 @@ export class Call {
     this.#action = action
     this.#request = request
     this.#id = parts.ids.next('exec')
-    const now = parts.clock.now()
-    this.#createdAt = now.toISOString()
-    this.#leaseEnd = new Date(now.getTime() + action.definition.timeout_ms + leaseGraceMs).toISOString()
+    this.#createdAt = parts.clock.now().toISOString()
     this.#startedAt = parts.clock.monotonic()
   }
 
@@ -69,11 +66,11 @@ export class Call {
     const reservation = this.#reservation(grant, claim)
     const recordsOnce = mayRecordOnce && reservation === null
     if (reservation) await this.#startReserved(reservation)
-    else if (!recordsOnce) await this.#parts.recorder.write(this.#row('running'))
+    else if (!recordsOnce) await this.#parts.recorder.write(this.#begun())
     this.#request.tellExecution(this.#id)
     this.#parts.usage.use(this.#holder, this.#action.id)
     const outcome = ready instanceof ApiError ? notSent(ready) : await this.#send(ready)
-    await this.#finish(outcome, claim)
+    await this.#finish(outcome, claim, !recordsOnce)
     if (outcome.error) throw outcome.error
     return outcome.reply
   }
@@ -92,11 +89,11 @@ export class Call {
   async reject(error: ApiError): Promise<never> {
     const completedAt = this.#parts.clock.now().toISOString()
     await this.#parts.recorder.write({
-      ...this.#row('rejected'),
+      ...this.#identity('rejected'),
+      ...this.#asked('rejected'),
       error: { code: error.code, message: error.message, rule: error.extras.rule ?? null },
       completed_at: completedAt,
       duration_ms: this.#elapsed(),
-      lease_expires_at: null,
     })
     this.#request.tellExecution(this.#id)
     throw error
@@ -166,12 +163,12 @@ export class Call {
         workspace.monthlyExecutions === null
           ? null
           : { workspaceId, windowStart: monthOf(now), limit: workspace.monthlyExecutions },
-      key: claim && { ...claim, leaseExpiresAt: this.#leaseEnd, now },
+      key: claim && { ...claim, leaseExpiresAt: this.#leaseEnd(), now },
     }
   }
 
   async #startReserved(reservation: Reservation): Promise<void> {
-    const reserved = await this.#parts.recorder.start(this.#row('running'), reservation)
+    const reserved = await this.#parts.recorder.start(this.#begun(), reservation)
     switch (reserved) {
       case 'started':
         return
@@ -203,7 +200,7 @@ export class Call {
         origin: built.origin,
         method: built.method,
         path: built.path,
-        headers: [...built.headers, ...ownHeaders(built.headers)],
+        headers: withOwnHeaders(built.headers),
         body: built.body,
         timeoutMs: definition.timeout_ms,
         maxBytes: definition.response.max_bytes,
@@ -216,20 +213,19 @@ export class Call {
     }
   }
 
-  #finish(outcome: Outcome, claim: Claim | null): Promise<void> {
+  #finish(outcome: Outcome, claim: Claim | null, wasBegun: boolean): Promise<void> {
     const { error, output, upstream, status } = outcome
     const row: ExecutionRow = {
-      ...this.#row('running'),
-      status,
-      // A running call is not a failed one yet: where only failures are kept, its input is kept now.
-      input: this.#captures(status) ? this.#input : null,
-      output: this.#captures(status) ? output : null,
+      ...this.#identity(status),
+      ...(wasBegun ? {} : { ...this.#asked(status), started_at: this.#createdAt }),
+      output: this.#captures(status) && output !== null ? JSON.stringify(output) : null,
       error: error ? { code: error.code, message: error.message, rule: null } : outcome.problem,
       upstream,
       completed_at: this.#parts.clock.now().toISOString(),
       duration_ms: this.#elapsed(),
-      lease_expires_at: null,
     }
+    // A running call is not a failed one yet: where only failures are kept, its input is kept now.
+    if (wasBegun && !this.#captures('running') && this.#captures(status)) row.input = this.#input
     const { recorder } = this.#parts
     if (!claim) return recorder.write(row)
     const { scope } = claim
@@ -250,25 +246,40 @@ export class Call {
     return this.#parts.replies.seal(scope, kept)
   }
 
-  #row(status: 'running' | 'rejected'): ExecutionRow {
+  /** The row of a call about to be sent. */
+  #begun(): ExecutionRow {
+    return {
+      ...this.#identity('running'),
+      ...this.#asked('running'),
+      started_at: this.#createdAt,
+      lease_expires_at: this.#leaseEnd(),
+    }
+  }
+
+  #leaseEnd(): string {
+    const longest = this.#action.definition.timeout_ms + leaseGraceMs
+    return new Date(Date.parse(this.#createdAt) + longest).toISOString()
+  }
+
+  /** What every row of this execution has. */
+  #identity(status: Execution['status']): ExecutionRow {
     return {
       workspace_id: this.#holder.workspaceId,
       id: this.#id,
       action_id: this.#action.id,
       version: this.#action.version,
-      token_id: this.#holder.id,
       status,
       source: 'proxy',
-      input: this.#captures(status) ? this.#input : null,
-      output: null,
-      error: null,
-      upstream: null,
-      decision: this.#decision,
-      started_at: status === 'running' ? this.#createdAt : null,
-      completed_at: null,
-      duration_ms: null,
-      lease_expires_at: this.#leaseEnd,
       created_at: this.#createdAt,
+    }
+  }
+
+  /** What was asked, by whom, and what was decided. */
+  #asked(status: Execution['status']): Pick<ExecutionRow, 'token_id' | 'input' | 'decision'> {
+    return {
+      token_id: this.#holder.id,
+      input: this.#captures(status) ? this.#input : null,
+      decision: this.#decision,
     }
   }
 
@@ -293,12 +304,17 @@ const policyDenied = ({ rule, path, accepted }: Decision, message: string): ApiE
   })
 
 /** Said of every call, unless the operator's template says otherwise. */
-const ownHeaders = (headers: readonly string[]): string[] => {
-  const names = new Set(headers.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase()))
-  return [
-    ...(names.has('user-agent') ? [] : ['user-agent', 'NarrowAPI']),
-    ...(names.has('accept') ? [] : ['accept', 'application/json, */*;q=0.5']),
-  ]
+const withOwnHeaders = (headers: readonly string[]): string[] => {
+  const all = [...headers]
+  if (!hasName(headers, 'user-agent')) all.push('user-agent', 'NarrowAPI')
+  if (!hasName(headers, 'accept')) all.push('accept', 'application/json, */*;q=0.5')
+  return all
+}
+
+/** Names are in lower case: the template and the injection make them so. */
+const hasName = (headers: readonly string[], name: string): boolean => {
+  for (let at = 0; at < headers.length; at += 2) if (headers[at] === name) return true
+  return false
 }
 
 const monthOf = (now: Date): string =>

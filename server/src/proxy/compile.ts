@@ -5,7 +5,7 @@ import { checkTarget } from './egress-target.ts'
 import { type Auth, checkAuth } from './inject.ts'
 import { checkConstraints, checkFixedInput } from './policy.ts'
 import { createInputRedactor } from './redact-input.ts'
-import { createOutputShaper } from './redact-output.ts'
+import { createHeaderPicker, createOutputShaper, type HeaderPicker } from './redact-output.ts'
 import { checkSchema, compileSchema, type Validate } from './schema.ts'
 import { type CompiledTemplate, compileTemplate } from './template.ts'
 
@@ -19,6 +19,7 @@ export type CompiledAction = {
   auth: Auth
   redactInput: (input: unknown) => unknown
   shapeOutput: (output: unknown) => unknown
+  pickHeaders: HeaderPicker
   /** Whether the upstream answer must be parsed: some policy looks inside. */
   readsOutput: boolean
   /** Recorded once, after the call: running it again would do no harm, so a lost record loses no truth. */
@@ -36,6 +37,7 @@ export const compileAction = (definition: ActionDefinition): CompiledAction => {
     auth: authOf(definition),
     redactInput: createInputRedactor(input_schema),
     shapeOutput: createOutputShaper(response),
+    pickHeaders: createHeaderPicker(response.headers),
     readsOutput: output_schema !== null || response.fields !== null || (response.redact ?? []).length > 0,
     recordsOnce: annotations.read_only && annotations.idempotent,
   }

@@ -88,7 +88,9 @@ const withHeader = (request: BuiltRequest, name: string, value: string): BuiltRe
   const headers: string[] = []
   for (let at = 0; at + 1 < request.headers.length; at += 2) {
     const other = request.headers[at] ?? ''
-    if (canonical(other) !== canonical(name)) headers.push(other, request.headers[at + 1] ?? '')
+    if (other.length !== name.length || canonical(other) !== canonical(name)) {
+      headers.push(other, request.headers[at + 1] ?? '')
+    }
   }
   headers.push(name, value)
   return { ...request, headers }

@@ -7,7 +7,6 @@ import type { CompiledAction } from './compile.ts'
 import type { UpstreamAnswer } from './egress-call.ts'
 import type { UpstreamFailure } from './egress-failure.ts'
 import type { Scrubber } from './redact.ts'
-import { pickHeaders } from './redact-output.ts'
 
 /** How a call went: what the caller is told (a reply, or an error of ours) and what the record keeps. */
 export type Outcome = {
@@ -80,7 +79,7 @@ export const outcomeOf = (
     )
   }
   const shaped = compiled.readsOutput && parsed.isJson ? compiled.shapeOutput(parsed.value) : undefined
-  const picked = pickHeaders(answer.headers, definition.response.headers)
+  const picked = compiled.pickHeaders(answer.headers)
   const headers = scrubber ? scrubber.headers(picked) : picked
   return {
     status: isFailure ? 'failed' : 'completed',

@@ -3,26 +3,28 @@ import { type KeyScope, keyExpiry } from '../db/idempotency.ts'
 import { json, type Pool, type Sql } from '../db/sql.ts'
 import { inTransaction } from '../db/transaction.ts'
 
-/** An execution as it is now: begun, refused, or ended. */
+/**
+ * An execution as it is now: begun, refused, or ended. What is left out is null, or, for an execution that ends
+ * after it was begun, as it was: only what is new is sent again.
+ */
 export type ExecutionRow = Pick<
   Execution,
-  | 'workspace_id'
-  | 'id'
-  | 'action_id'
-  | 'version'
-  | 'token_id'
-  | 'status'
-  | 'source'
-  | 'input'
-  | 'output'
-  | 'error'
-  | 'upstream'
-  | 'decision'
-  | 'started_at'
-  | 'completed_at'
-  | 'duration_ms'
-  | 'created_at'
-> & { lease_expires_at: string | null }
+  'workspace_id' | 'id' | 'action_id' | 'version' | 'status' | 'source' | 'created_at'
+> &
+  Partial<
+    Pick<
+      Execution,
+      'token_id' | 'input' | 'error' | 'upstream' | 'decision' | 'started_at' | 'completed_at' | 'duration_ms'
+    >
+  > & {
+    /**
+     * JSON text. What an upstream said may hold NUL and lone surrogates as escapes. `json_to_recordset` decodes
+     * every string it walks over and would refuse them, and the group with them, so an output goes in as a text
+     * of its own, which the `json` column takes as it is (`jsonb` would not). Inputs are free of both.
+     */
+    output?: string | null
+    lease_expires_at?: string | null
+  }
 
 /** What becomes of an idempotency key when its execution ends: its sealed reply, or null to let the key go. */
 export type KeyEnd = { scope: KeyScope; sealedReply: Buffer | null }
@@ -30,8 +32,8 @@ export type KeyEnd = { scope: KeyScope; sealedReply: Buffer | null }
 /**
  * Rows go in as one JSON text, which is one prepared statement for every size.
  *
- * An execution that ends is written whole, over the row it began with. `update … from` would be planned as a join,
- * and while the table is young the plan reads all of it, 3 ms for one row in ten thousand; a conflict is always
+ * An execution that ends is written over the row it began with. `update … from` would be planned as a join, and
+ * while the table is young the plan reads all of it, 3 ms for one row in ten thousand; a conflict is always
  * looked up by key. Only what still runs can end: one whose lease ran out has been given its outcome already.
  */
 export const writeExecutions = async (sql: Sql, rows: readonly ExecutionRow[]): Promise<string[]> => {
@@ -43,7 +45,7 @@ export const writeExecutions = async (sql: Sql, rows: readonly ExecutionRow[]): 
     select
       workspace_id, id, action_id, version, token_id, status, source, input, output::json, error, upstream, decision,
       started_at, completed_at, duration_ms, lease_expires_at, created_at, coalesce(completed_at, created_at)
-    from json_to_recordset(${rowsText(rows)}::text::json) as row (
+    from json_to_recordset(${JSON.stringify(rows)}::text::json) as row (
       workspace_id text, id text, action_id text, version int, token_id text, status text, source text,
       input json, output text, error json, upstream json, decision json,
       started_at timestamptz, completed_at timestamptz, duration_ms double precision, lease_expires_at timestamptz,
@@ -57,16 +59,6 @@ export const writeExecutions = async (sql: Sql, rows: readonly ExecutionRow[]): 
     where known.status = 'running'`
   return rows.map((row) => row.id)
 }
-
-/**
- * What an upstream said may hold NUL and lone surrogates as escapes. `json_to_recordset` decodes every string it
- * walks over and would refuse them, and the group with them, so an output goes in as a text of its own, which
- * the `json` column takes as it is (`jsonb` would not). Inputs are free of both.
- */
-const rowsText = (rows: readonly ExecutionRow[]): string =>
-  JSON.stringify(
-    rows.map((row) => (row.output === null ? row : { ...row, output: JSON.stringify(row.output) })),
-  )
 
 /** Ends executions together with the idempotency keys that were bound to them. */
 export const endKeyed = async (

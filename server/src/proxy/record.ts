@@ -72,16 +72,14 @@ const isAway = (error: unknown): boolean => isUnavailable(error) && !sqlState(er
 
 export type Outcome<T> = { ok: true; value: T } | { ok: false; error: unknown }
 
-/** How many commits of one kind may be under way: a second one hides the latency of the first. */
-const maxFlushes = 1
-
 /** More rows than this make a statement that takes longer than a second one. */
 const maxRows = 500
 
 class Group<Row, Value> {
   readonly #write: (rows: readonly Row[]) => Promise<Outcome<Value>[]>
   #waiting: { row: Row; settle: (outcome: Outcome<Value>) => void }[] = []
-  #flushes = 0
+  /** One commit at a time: a second one would cost more than its latency is worth. */
+  #isFlushing = false
   #drained: (() => void)[] = []
 
   constructor(write: (rows: readonly Row[]) => Promise<Outcome<Value>[]>) {
@@ -94,30 +92,35 @@ class Group<Row, Value> {
         row,
         settle: (outcome) => (outcome.ok ? resolve(outcome.value) : reject(outcome.error)),
       })
-      if (this.#flushes < maxFlushes) void this.#flush()
+      if (!this.#isFlushing) void this.#gather()
     })
   }
 
   async drain(): Promise<void> {
-    if (this.#flushes === 0 && this.#waiting.length === 0) return
+    if (!this.#isFlushing) return
     await new Promise<void>((resolve) => this.#drained.push(resolve))
   }
 
-  async #flush(): Promise<void> {
-    this.#flushes += 1
-    // What is put in during this turn of the event loop goes along: calls whose bytes arrived together.
+  /** What is put in during this turn of the event loop goes along: calls whose bytes arrived together. */
+  async #gather(): Promise<void> {
+    this.#isFlushing = true
     await setImmediate()
+    await this.#flush()
+  }
+
+  async #flush(): Promise<void> {
     const taken = this.#waiting.splice(0, maxRows)
-    if (taken.length > 0) {
-      const outcomes = await this.#write(taken.map(({ row }) => row)).catch((error: unknown) =>
-        taken.map((): Outcome<Value> => ({ ok: false, error })),
-      )
+    const outcomes = await this.#write(taken.map(({ row }) => row)).catch((error: unknown) =>
+      taken.map((): Outcome<Value> => ({ ok: false, error })),
+    )
+    if (this.#waiting.length > 0) void this.#flush()
+    else this.#isFlushing = false
+    // By the next tick what arrived meanwhile is on its way: the database works while these calls go on here.
+    process.nextTick(() => {
       taken.forEach(({ settle }, index) => {
         settle(outcomes[index] ?? { ok: false, error: new Error('A row was written without an outcome') })
       })
-    }
-    this.#flushes -= 1
-    if (this.#waiting.length > 0) void this.#flush()
-    else if (this.#flushes === 0) for (const resolve of this.#drained.splice(0)) resolve()
+    })
+    if (!this.#isFlushing) for (const resolve of this.#drained.splice(0)) resolve()
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { pickHeaders, shapeOutput } from './redact-output.ts'
+import { createHeaderPicker, shapeOutput } from './redact-output.ts'
 
 const output = {
   id: 1,
@@ -55,22 +55,22 @@ describe('shaping an output', () => {
 describe('headers of an answer', () => {
   test('pass by default only when harmless', () => {
     const headers = [
-      ['Content-Type', 'application/json'],
-      ['ETag', '"1"'],
-      ['Retry-After', '3'],
-      ['X-Total', '9'],
-      ['Set-Cookie', 'a=b'],
+      ['content-type', 'application/json'],
+      ['etag', '"1"'],
+      ['retry-after', '3'],
+      ['x-total', '9'],
+      ['set-cookie', 'a=b'],
     ] as const
-    expect(pickHeaders(headers, null)).toEqual([
+    expect(createHeaderPicker(null)(headers)).toEqual([
       ['content-type', 'application/json'],
       ['etag', '"1"'],
       ['retry-after', '3'],
     ])
-    expect(pickHeaders(headers, ['x-TOTAL'])).toEqual([
+    expect(createHeaderPicker(['x-TOTAL'])(headers)).toEqual([
       ['content-type', 'application/json'],
       ['x-total', '9'],
     ])
-    expect(pickHeaders(headers, [])).toEqual([['content-type', 'application/json']])
+    expect(createHeaderPicker([])(headers)).toEqual([['content-type', 'application/json']])
   })
 
   test.each([
@@ -101,20 +101,17 @@ describe('headers of an answer', () => {
     'Refresh',
     'Idempotent-Replayed',
   ])('never pass, even when listed: %s', (name) => {
-    expect(pickHeaders([[name, 'v']], [name])).toEqual([])
+    expect(createHeaderPicker([name])([[name.toLowerCase(), 'v']])).toEqual([])
   })
 
   test('are dropped when the upstream calls them hop-by-hop or their value is not sendable', () => {
     expect(
-      pickHeaders(
-        [
-          ['connection', 'close, X-Hop'],
-          ['x-hop', '1'],
-          ['x-bad', 'a\r\nset-cookie: b'],
-          ['x-good', '1'],
-        ],
-        ['x-hop', 'x-bad', 'x-good'],
-      ),
+      createHeaderPicker(['x-hop', 'x-bad', 'x-good'])([
+        ['connection', 'close, X-Hop'],
+        ['x-hop', '1'],
+        ['x-bad', 'a\r\nset-cookie: b'],
+        ['x-good', '1'],
+      ]),
     ).toEqual([['x-good', '1']])
   })
 })

@@ -28,23 +28,25 @@ export const createOutputShaper = ({ fields, redact }: OutputPolicy): ((output: 
 }
 
 /**
- * Response headers that may reach a caller: those of the action's list, or a few harmless ones, and always the
+ * Picks the response headers that may reach a caller: those of the action's list, or a few harmless ones, and always the
  * content type. What would speak for our origin, our limits or our connection is never passed on, even when
- * it is listed, nor is what the upstream's own `Connection` header names.
+ * it is listed, nor is what the upstream's own `Connection` header names. Names come in lower case. Made once
+ * per action version.
  */
-export const pickHeaders = (
-  headers: readonly Header[],
-  allowed: readonly string[] | null,
-): [name: string, value: string][] => {
-  const wanted = new Set(['content-type', ...(allowed ?? defaultHeaders).map((name) => name.toLowerCase())])
-  for (const [name, value] of headers) {
-    if (name.toLowerCase() !== 'connection') continue
-    for (const named of value.split(',')) wanted.delete(named.trim().toLowerCase())
+export const createHeaderPicker = (allowed: readonly string[] | null): HeaderPicker => {
+  const listed = ['content-type', ...(allowed ?? defaultHeaders).map((name) => name.toLowerCase())]
+  const wanted = new Set(listed.filter((name) => !isNeverPassed(name)))
+  return (headers) => {
+    const ofConnection = headers
+      .filter(([name]) => name === 'connection')
+      .flatMap(([, value]) => value.split(',').map((named) => named.trim().toLowerCase()))
+    return headers.filter(
+      ([name, value]) => wanted.has(name) && !ofConnection.includes(name) && isHeaderValue(value),
+    )
   }
-  return headers
-    .map(([name, value]): [string, string] => [name.toLowerCase(), value])
-    .filter(([name, value]) => wanted.has(name) && !isNeverPassed(name) && isHeaderValue(value))
 }
+
+export type HeaderPicker = (headers: readonly Header[]) => readonly Header[]
 
 const defaultHeaders = ['content-language', 'content-type', 'etag', 'last-modified', 'retry-after']
 

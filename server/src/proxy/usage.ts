@@ -4,7 +4,8 @@ import type { Holder, KeyHolder } from './authority.ts'
 
 const flushMs = 2_000
 
-type Use = { workspace_id: string; id: string; used_at: string; uses: number }
+type Use = { workspace_id: string; id: string; used_at: Date; uses: number }
+type GrantUse = Omit<Use, 'used_at'> & { action_id: string }
 
 /**
  * When credentials were last used, and how often those without a limit were. Nothing is decided by these
@@ -17,7 +18,7 @@ export class Usage {
   readonly #timer: NodeJS.Timeout
   #keys = new Map<string, Use>()
   #tokens = new Map<string, Use>()
-  #grants = new Map<string, Use & { action_id: string }>()
+  #grants = new Map<string, GrantUse>()
 
   constructor({ system, log, now }: { system: Pool; log: Log; now: () => Date }) {
     this.#system = system
@@ -35,14 +36,10 @@ export class Usage {
     this.#note(this.#tokens, holder, holder.maxUses === null ? 1 : 0)
     if (holder.grants.get(actionId)?.max_uses !== null) return
     const key = `${holder.id} ${actionId}`
-    const uses = (this.#grants.get(key)?.uses ?? 0) + 1
-    this.#grants.set(key, {
-      workspace_id: holder.workspaceId,
-      id: holder.id,
-      action_id: actionId,
-      used_at: '',
-      uses,
-    })
+    const known = this.#grants.get(key)
+    if (known) known.uses += 1
+    else
+      this.#grants.set(key, { workspace_id: holder.workspaceId, id: holder.id, action_id: actionId, uses: 1 })
   }
 
   async stop(): Promise<void> {
@@ -70,7 +67,7 @@ export class Usage {
   }
 
   #note(uses: Map<string, Use>, holder: KeyHolder | Holder, count: number): void {
-    const used_at = this.#now().toISOString()
+    const used_at = this.#now()
     const known = uses.get(holder.id)
     if (known) {
       known.used_at = used_at
@@ -109,7 +106,7 @@ export class Usage {
       where t.workspace_id = locked.workspace_id and t.id = locked.id`
   }
 
-  #writeGrants(grants: Use[]): Promise<unknown> {
+  #writeGrants(grants: GrantUse[]): Promise<unknown> {
     return this.#system`
       update token_grants g
       set uses = g.uses + locked.uses

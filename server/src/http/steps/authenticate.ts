@@ -1,7 +1,7 @@
 import type { RouteMeta } from '@narrowapi/contract'
 import type { Deps } from '../../deps.ts'
 import { ApiError } from '../../errors.ts'
-import { type Holder, type KeyHolder, refusalOf } from '../../proxy/authority.ts'
+import { refusalOf } from '../../proxy/authority.ts'
 import { contextOf, type Request, type Response } from '../context.ts'
 import { limitUnknown } from './rate-limit.ts'
 
@@ -44,11 +44,7 @@ const authenticate = async (
   deps.usage.touch(holder)
 }
 
-const findHolder = async (
-  deps: Deps,
-  text: string,
-  auth: 'key' | 'token',
-): Promise<KeyHolder | Holder | null> =>
+const findHolder = (deps: Deps, text: string, auth: 'key' | 'token') =>
   auth === 'key' ? deps.authority.key(text) : deps.authority.token(text)
 
 /** The scheme is compared without case (RFC 9110, section 11.1). */

@@ -38,9 +38,11 @@ export const begin = (deps: Deps, req: Request, res: Response): void => {
 const noBytes = Buffer.alloc(0)
 
 const repeated = (rawHeaders: readonly string[]): string | undefined => {
-  const names = rawHeaders
-    .filter((_, index) => index % 2 === 0)
-    .map((name) => name.toLowerCase())
-    .filter((name) => onlyOnce.has(name))
-  return names.find((name, index) => names.indexOf(name) !== index)
+  const seen = new Set<string>()
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]?.toLowerCase() ?? ''
+    if (seen.has(name)) return name
+    if (onlyOnce.has(name)) seen.add(name)
+  }
+  return undefined
 }
