@@ -185,6 +185,16 @@ describe('a plan', () => {
   const setQuota = (quota: number) =>
     server.database.sql`update plans set monthly_executions = ${quota} where tier = 'starter'`
 
+  test('may allow as many requests as an integer can say', async () => {
+    const { action, token } = await callable(await onPlan('starter'), { target_url: upstream.url })
+    const setRate = (rate: number) =>
+      server.database.sql`update plans set requests_per_minute = ${rate} where tier = 'starter'`
+    await setRate(2_147_483_647)
+    server.deps.expire()
+    expect((await call(server, token, action.id, {})).status).toBe(200)
+    await setRate(1000)
+  })
+
   test('on the free tier allows five active actions, also when twenty are made at once', async () => {
     const actor = await onPlan('free')
     const made = await together(20, (n) =>

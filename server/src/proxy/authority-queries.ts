@@ -40,9 +40,9 @@ export type TokenRow = WorkspacePart & {
   grants: HeldGrant[] | null
 }
 
-/** A plan's rate with its burst, as requests a minute. */
+/** A plan's rate with its burst, as requests a minute. The product may be beyond an integer. */
 const rate = (sql: Sql, plan: string) =>
-  sql`(${sql(plan)}.requests_per_minute * (100 + ${sql(plan)}.burst_percent) / 100)::int`
+  sql`${sql(plan)}.requests_per_minute::int8 * (100 + ${sql(plan)}.burst_percent) / 100`
 
 const workspacePart = (sql: Sql) => sql`
   w.id as workspace_id, w.status as workspace_status, w.settings as workspace_settings,
