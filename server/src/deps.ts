@@ -101,7 +101,7 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
       limiter: new RateLimiter(),
       authority,
       catalogue,
-      recorder: new Recorder({ system, log }),
+      recorder: new Recorder({ pipe: open(connection, 'narrowapi_system', 1), system, log }),
       refusals: new Refusals({ app, log, ids, now: date }),
       usage: new Usage({ system, log, now: date }),
       egress: new Egress({ allow: config.egressAllow, ownAddresses: () => (listening ? [listening] : []) }),

@@ -13,7 +13,7 @@ export type KeyScope = {
 
 export type StoredReply = {
   status: number
-  headers: [name: string, value: string][]
+  headers: readonly (readonly [name: string, value: string])[]
   body: string | null
   /** The body is bytes written as Latin-1, because they are not UTF-8. */
   isBinary?: true

@@ -16,10 +16,11 @@ export class Recorder {
   readonly #ended: Group<{ row: ExecutionRow; key: KeyEnd }, string>
   readonly #reserved: Group<ReservedStart, Reserved>
 
-  constructor({ system, log }: { system: Pool; log: Log }) {
+  /** `pipe` is one connection for rows alone, `system` the pool for what takes a transaction. */
+  constructor({ pipe, system, log }: { pipe: Pool; system: Pool; log: Log }) {
     this.#system = system
     this.#log = log
-    this.#written = new Group((rows) => this.#each(rows, (group) => writeExecutions(this.#system, group)))
+    this.#written = new Group((rows) => this.#each(rows, (group) => writeExecutions(pipe, group)), 2)
     this.#ended = new Group((ends) => this.#each(ends, (group) => endKeyed(this.#system, group)))
     this.#reserved = new Group((starts) => this.#each(starts, (group) => startReserved(this.#system, group)))
   }
@@ -75,15 +76,21 @@ export type Outcome<T> = { ok: true; value: T } | { ok: false; error: unknown }
 /** More rows than this make a statement that takes longer than a second one. */
 const maxRows = 500
 
+/**
+ * Two groups may be under way where they follow each other on one connection: PostgreSQL then begins the second
+ * without waiting for us to hear of the first. On two connections they would compete.
+ */
 class Group<Row, Value> {
   readonly #write: (rows: readonly Row[]) => Promise<Outcome<Value>[]>
+  readonly #maxFlushes: 1 | 2
   #waiting: { row: Row; settle: (outcome: Outcome<Value>) => void }[] = []
-  /** One commit at a time: a second one would cost more than its latency is worth. */
-  #isFlushing = false
+  #isGathering = false
+  #flushes = 0
   #drained: (() => void)[] = []
 
-  constructor(write: (rows: readonly Row[]) => Promise<Outcome<Value>[]>) {
+  constructor(write: (rows: readonly Row[]) => Promise<Outcome<Value>[]>, maxFlushes: 1 | 2 = 1) {
     this.#write = write
+    this.#maxFlushes = maxFlushes
   }
 
   put(row: Row): Promise<Value> {
@@ -92,35 +99,39 @@ class Group<Row, Value> {
         row,
         settle: (outcome) => (outcome.ok ? resolve(outcome.value) : reject(outcome.error)),
       })
-      if (!this.#isFlushing) void this.#gather()
+      void this.#gather()
     })
   }
 
   async drain(): Promise<void> {
-    if (!this.#isFlushing) return
+    if (this.#isIdle()) return
     await new Promise<void>((resolve) => this.#drained.push(resolve))
   }
 
   /** What is put in during this turn of the event loop goes along: calls whose bytes arrived together. */
   async #gather(): Promise<void> {
-    this.#isFlushing = true
+    if (this.#isGathering || this.#flushes === this.#maxFlushes) return
+    this.#isGathering = true
     await setImmediate()
+    this.#isGathering = false
     await this.#flush()
   }
 
   async #flush(): Promise<void> {
+    this.#flushes += 1
     const taken = this.#waiting.splice(0, maxRows)
     const outcomes = await this.#write(taken.map(({ row }) => row)).catch((error: unknown) =>
       taken.map((): Outcome<Value> => ({ ok: false, error })),
     )
-    if (this.#waiting.length > 0) void this.#flush()
-    else this.#isFlushing = false
-    // By the next tick what arrived meanwhile is on its way: the database works while these calls go on here.
-    process.nextTick(() => {
-      taken.forEach(({ settle }, index) => {
-        settle(outcomes[index] ?? { ok: false, error: new Error('A row was written without an outcome') })
-      })
+    this.#flushes -= 1
+    taken.forEach(({ settle }, index) => {
+      settle(outcomes[index] ?? { ok: false, error: new Error('A row was written without an outcome') })
     })
-    if (!this.#isFlushing) for (const resolve of this.#drained.splice(0)) resolve()
+    if (this.#waiting.length > 0) void this.#gather()
+    if (this.#isIdle()) for (const resolve of this.#drained.splice(0)) resolve()
+  }
+
+  #isIdle(): boolean {
+    return this.#waiting.length === 0 && !this.#isGathering && this.#flushes === 0
   }
 }
