@@ -40,16 +40,29 @@ module.exports = {
     },
     {
       name: 'sdk-stands-alone',
-      comment: 'Runs in browsers and workers, with no dependency; msw only in the testing entry.',
+      comment:
+        'Runs in browsers and workers, with no dependency; msw only in the testing entry, node: only in the node entry.',
       severity: 'error',
-      from: { path: '^sdk/src', pathNot: [test, '^sdk/src/testing/'] },
+      from: { path: '^sdk/src', pathNot: [test, '^sdk/src/(testing|node)/'] },
       to: { pathNot: '^sdk/src' },
+    },
+    {
+      name: 'sdk-node-knows-node',
+      severity: 'error',
+      from: { path: '^sdk/src/node/', pathNot: test },
+      to: { pathNot: ['^sdk/src', '^(node:)?(http|https|stream|zlib)$'] },
     },
     {
       name: 'sdk-testing-knows-msw',
       severity: 'error',
       from: { path: '^sdk/src/testing/', pathNot: test },
       to: { pathNot: ['^sdk/src', '^node_modules/msw/'] },
+    },
+    {
+      name: 'cli-knows-the-sdk',
+      severity: 'error',
+      from: { path: '^sdk/cli/src', pathNot: test },
+      to: { pathNot: ['^sdk/cli/src', '^sdk/src/index[.]ts$', '^node:', '^(fs|path|process|crypto|util)(/|$)'] },
     },
     {
       name: 'openapi-is-derived-from-the-contract',

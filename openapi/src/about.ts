@@ -35,7 +35,11 @@ the upstream to \`POST /x/{action_id}\` keep their own status and body; our own 
 
 ## Rate limits
 \`X-RateLimit-Limit\`, \`X-RateLimit-Remaining\` and \`X-RateLimit-Reset\` come with every limited answer. After a 429
-wait for \`Retry-After\` seconds.`,
+wait for \`Retry-After\` seconds.
+
+## Samples
+The samples of code read the server's address from \`NARROWAPI_BASE_URL\` and the credential from
+\`NARROWAPI_API_KEY\` or, under \`/x\`, from \`NARROWAPI_TOKEN\`.`,
   license: { name: 'MIT', identifier: 'MIT' },
   contact: { name: 'NarrowAPI', url: 'https://narrowapi.com' },
 }

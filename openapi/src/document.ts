@@ -61,6 +61,7 @@ type Generated = {
   tags: [string]
   summary?: string
   description?: string
+  deprecated?: boolean
   parameters: Parameter[]
   requestBody?: { content: GeneratedContent }
   responses: Record<string, { content?: GeneratedContent }>
@@ -84,6 +85,7 @@ const toOperation = (generated: Generated, route: ContractRoute, refOf: RefOf): 
     description: description + needs,
     security: securityOf[auth],
     ...(scope && { 'x-required-scope': scope }),
+    ...(generated.deprecated && { deprecated: true }),
     parameters: [...generated.parameters.map(toParameter), ...requestHeadersOf(route)],
     ...(body && { requestBody: toRequestBody(body, route) }),
     responses: responsesOf(generated, route, refOf),
@@ -106,12 +108,15 @@ const toParameter = ({ name, in: place, description, required, schema }: Paramet
   return place === 'query' ? toQueryParameter(parameter) : parameter
 }
 
-/** An absent body counts as `{}`, so a body is required only where some field is. */
-const toRequestBody = (schema: Schema, { body }: ContractRoute & { body?: unknown }) => ({
-  description: 'JSON',
-  required: isSchema(body) && !body.safeParse({}).success,
-  content: { 'application/json': { schema, examples: {} } },
-})
+/** A body is required only where some field is. */
+const toRequestBody = (schema: Schema, { body }: ContractRoute & { body?: unknown }) => {
+  const required = isSchema(body) && !body.safeParse({}).success
+  return {
+    description: required ? 'A JSON object' : 'A JSON object; an absent body counts as `{}`',
+    required,
+    content: { 'application/json': { schema, examples: {} } },
+  }
+}
 
 const responsesOf = (
   { responses }: Generated,

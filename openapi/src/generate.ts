@@ -7,8 +7,12 @@ import { stringify } from 'yaml'
 import { printClientTypes } from './client-types.ts'
 import { toDocument } from './document.ts'
 import { printErrorTable } from './error-table.ts'
-import { toPublished } from './published.ts'
+import { printFunctions } from './function-table.ts'
+import { printMockData } from './mock-data.ts'
+import { toPublished, withoutFields } from './published.ts'
 import { printRouteTable, toRouteTable } from './route-table.ts'
+import { withSamples } from './samples.ts'
+import { printStatusErrors } from './status-errors.ts'
 
 const root = new URL('../../', import.meta.url)
 
@@ -16,20 +20,23 @@ const root = new URL('../../', import.meta.url)
 export const generate = async (): Promise<Record<string, string>> => {
   const { version } = JSON.parse(await readFile(new URL('openapi/package.json', root), 'utf8'))
   const strict = toDocument(contract, version)
-  const document = toPublished(strict)
   const routes = toRouteTable(contract)
-  // A copy, because openapi-typescript writes into what it is given. What has a default need not be sent, and
-  // what always comes back is `required` as well, so defaults make nothing sure.
+  const document = toPublished(withSamples(strict, routes))
+  // What has a default need not be sent, and what always comes back is `required` as well, so defaults make
+  // nothing sure.
   const types = astToString(
-    await openapiTypescript(structuredClone(document) as never, { defaultNonNullable: false }),
+    await openapiTypescript(toPublished(withoutFields(strict)) as never, { defaultNonNullable: false }),
   )
   return {
     'openapi/openapi.json': `${JSON.stringify(document, null, 2)}\n`,
     'openapi/openapi.yaml': `# ${notice}\n${stringify(document, { lineWidth: 0, aliasDuplicateObjects: false })}`,
-    'openapi/types.ts': `// ${notice}\n\n${types}`,
+    'openapi/types.d.ts': `// ${notice}\n\n${types}`,
     'sdk/src/generated/routes.ts': `// ${notice}\n${printRouteTable(routes)}`,
     'sdk/src/generated/client.ts': `// ${notice}\n${printClientTypes(strict, routes)}`,
     'sdk/src/generated/errors.ts': `// ${notice}\n\n${printErrorTable(errorCodes)}`,
+    'sdk/src/generated/functions.ts': `// ${notice}\n${printFunctions(strict, routes)}`,
+    'sdk/src/testing/generated/operations.ts': `// ${notice}\n${printMockData(contract, strict)}`,
+    'sdk/src/generated/status-errors.ts': `// ${notice}\n${printStatusErrors(errorCodes)}`,
   }
 }
 

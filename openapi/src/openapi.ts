@@ -29,6 +29,7 @@ export type Schema = {
   maxItems?: number
   uniqueItems?: boolean
   maxProperties?: number
+  deprecated?: boolean
 }
 
 export type Reference = { $ref: string }
@@ -66,10 +67,15 @@ export type Operation = {
   description: string
   security: Record<string, []>[]
   'x-required-scope'?: string
+  deprecated?: boolean
   parameters: (Parameter | Reference)[]
   requestBody?: { description: string; required: boolean; content: Content }
   responses: Record<string, Response | Reference>
+  'x-codeSamples'?: Sample[]
 }
+
+/** A piece of code that calls the operation. */
+export type Sample = { lang: string; label: string; source: string }
 
 export type Tag = { name: string; 'x-displayName': string; description: string }
 

@@ -26,6 +26,18 @@ export const toPublished = (strict: Document): Document => {
   return document
 }
 
+/**
+ * The same API without the parameter `fields`, so that no answer lacks a member. Types of the document are made
+ * from it, because none can say that an answer is cut only when that is asked for.
+ */
+export const withoutFields = (strict: Document): Document => {
+  const document = structuredClone(strict)
+  for (const { operation } of operationsOf(document)) {
+    operation.parameters = operation.parameters.filter((one) => resolve(document, one).name !== 'fields')
+  }
+  return document
+}
+
 type Operation = Document['paths'][string][string]
 
 /** With `fields` an object has the chosen fields and no others, whatever its schema requires. */

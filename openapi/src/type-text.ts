@@ -1,3 +1,5 @@
+import { idTypeOf } from './id-types.ts'
+import { limitsOf } from './limits-text.ts'
 import { nameOf, type Schema } from './openapi.ts'
 import type { Io, Schemas } from './schemas.ts'
 
@@ -6,6 +8,12 @@ import type { Io, Schemas } from './schemas.ts'
 type Place = {
   io: Io
   indent: string
+  /** Where references lead, whose descriptions serve what has none of its own. */
+  schemas?: Schemas
+  /** The types of fields of which a schema cannot say enough, by name. */
+  types?: Readonly<Record<string, string>>
+  /** The name of the field. */
+  name?: string | undefined
   /** Whether unions stay closed though they are answered. */
   isClosed?: boolean
   /** The property that tells the variants of a union apart. */
@@ -36,6 +44,8 @@ export const printType = (schema: Schema, place: Place): string => {
       return printObject(schema, place)
     case 'integer':
       return 'number'
+    case 'string':
+      return idTypeOf(schema, place.name) ?? 'string'
     case undefined:
       return 'unknown'
     default:
@@ -74,7 +84,8 @@ const printObject = (schema: Schema, place: Place): string => {
   const { properties, additionalProperties = true } = schema
   if (properties) return `{\n${printProperties(schema, place)}${place.indent}}`
   if (additionalProperties === false) return '{}'
-  const value = additionalProperties === true ? 'unknown' : printType(additionalProperties, place)
+  const value =
+    additionalProperties === true ? 'unknown' : printType(additionalProperties, { ...place, name: undefined })
   // `object` also takes values of interface types, which have no index signature.
   return value === 'unknown' && place.io === 'input' ? 'object' : `{ [key: string]: ${value} }`
 }
@@ -85,36 +96,55 @@ const printProperties = ({ properties = {}, required = [] }: Schema, place: Plac
     .map(([name, schema]) => {
       // The property that tells the variants of a union apart must stay closed, or it would not.
       const isClosed = place.isClosed === true || name === place.tag
-      const type = printType(schema, { io: place.io, indent, isClosed })
+      const inner = { ...place, indent, isClosed, name, tag: undefined, types: {} }
+      const type = place.types?.[name] ?? printType(schema, inner)
       const isOptional = !required.includes(name)
       const absent = isOptional && place.io === 'input' && type !== 'unknown' ? ' | undefined' : ''
-      return `${printDoc(docOf(schema), indent)}${indent}${name}${isOptional ? '?' : ''}:${spaced(type)}${absent}\n`
+      return `${printDoc(docOf(schema, inner), indent)}${indent}${name}${isOptional ? '?' : ''}:${spaced(type)}${absent}\n`
     })
     .join('')
 }
 
-const docOf = ({ description, default: value }: Schema): string[] => {
-  const lines = description ? [sentence(description)] : []
-  return value === undefined ? lines : [...lines, `@default ${JSON.stringify(value)}`]
+const docOf = (schema: Schema, { io, name = '', schemas = {} }: Place): string[] => {
+  const { default: value, deprecated } = schema
+  const description = descriptionOf(schema, schemas)
+  const limits = limitsOf(schema, io, name)
+  // Some descriptions say it by themselves.
+  const parts = [description, description?.includes(limits) ? undefined : limits]
+  const text = parts.flatMap((part) => (part ? sentence(part) : [])).join(' ')
+  return [
+    ...(text ? [text] : []),
+    ...(value === undefined ? [] : [`@default ${JSON.stringify(value)}`]),
+    ...(deprecated ? ['@deprecated'] : []),
+  ]
 }
 
-const sentence = (text: string): string => (/[.:?!]$/.test(text) ? text : `${text}.`)
+const descriptionOf = ({ description, $ref, anyOf }: Schema, schemas: Schemas): string | undefined => {
+  const ref = $ref ?? anyOf?.find((part) => part.$ref)?.$ref
+  return description ?? (ref && schemas[nameOf(ref)]?.description)
+}
 
-export const printInterface = (name: string, schema: Schema, place: Place): string =>
-  `${printDoc(docOf(schema), '')}export interface ${name} {\n${printProperties(schema, place)}}\n`
+const sentence = (text: string): string =>
+  text.charAt(0).toUpperCase() + text.slice(1) + (/[.:?!]$/.test(text) ? '' : '.')
+
+/** `parameters` are those of its type. */
+export const printInterface = (name: string, schema: Schema, place: Place, parameters = ''): string =>
+  `${printDoc(docOf(schema, place), '')}export interface ${name}${parameters} {\n${printProperties(schema, place)}}\n`
 
 export const printNamed = (name: string, schema: Schema, place: Place): string =>
   schema.type === 'object' && schema.properties
     ? printInterface(name, schema, place)
-    : `${printDoc(docOf(schema), '')}export type ${name} =${spaced(printType(schema, place))}\n`
+    : `${printDoc(docOf(schema, place), '')}export type ${name} =${spaced(printType(schema, place))}\n`
 
 /** A union of many lines begins on the next one. */
 const spaced = (type: string): string => (type.startsWith('\n') ? type : ` ${type}`)
 
-/** A doc comment of these paragraphs or tags, wrapped; nothing when there is nothing to say. */
+/** A doc comment of these paragraphs or tags, wrapped save for examples; nothing when there is nothing to say. */
 export const printDoc = (lines: readonly string[], indent: string): string => {
   if (lines.length === 0) return ''
-  const safe = lines.flatMap((line) => wrap(line.replaceAll('*/', '*\\/'), 104 - indent.length))
+  const safe = lines
+    .map((line) => line.replaceAll('*/', '*\\/'))
+    .flatMap((line) => (line.startsWith('@example') ? line.split('\n') : wrap(line, 104 - indent.length)))
   if (safe.length === 1) return `${indent}/** ${safe[0]} */\n`
   return `${indent}/**\n${safe.map((line) => `${indent} *${line && ` ${line}`}\n`).join('')}${indent} */\n`
 }

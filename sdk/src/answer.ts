@@ -1,76 +1,44 @@
-import {
-  type CallContext,
-  type ErrorDetail,
-  NarrowApiError,
-  type NarrowResponseError,
-  UpstreamResponseError,
-} from './errors.ts'
+import { NarrowError } from './error.ts'
+import type { CallResponse } from './response.ts'
 import { isRetryable, serverWishMs } from './retry.ts'
-import type { Route } from './types.ts'
 
-/** What a 2xx answer brought: JSON, nothing, or in the case of an upstream any text. */
-export const toData = (
-  route: Route,
-  { status, headers }: Response,
-  text: string,
-  context: CallContext,
-): unknown => {
+/** Takes the data from an answer, or throws it as an error, without the key that may stand in it. */
+export type Read<Data = unknown> = (answer: CallResponse, text: string, key: string) => Data
+
+/** What NarrowAPI answers with: an object, or nothing. */
+export const readAnswer: Read<object | undefined> = (answer, text, key) => {
   const data = parseJson(text)
-  if (route.paged ? isList(data) : data !== undefined) return data
-  if (text === '' && !route.paged) return undefined
-  if (context.operation === EXECUTE) return text
-  // NarrowAPI sends neither, so something else answered in its place.
-  const message = `The answer to ${context.operation} is not what NarrowAPI sends; check baseUrl`
-  const answer = { status, headers, body: text, retryAfterMs: undefined, retryable: false, details: [] }
-  throw new NarrowApiError('unexpected_response', message, context, answer)
+  if (answer.status === 204) return undefined
+  return isOk(answer) && isObject(data) ? data : fail(answer, text, key)
 }
 
 /** What any other answer is thrown as. */
-export const toError = (
-  { status, headers }: Response,
-  text: string,
-  context: CallContext,
-): NarrowResponseError => {
-  const parsed = parseJson(text)
-  const refusal = headers.get('x-narrowapi-error')
-  const answer = { status, headers, body: parsed ?? text, retryAfterMs: serverWishMs(status, headers) }
-  // Every refusal of ours carries that header on this route; what does not carry it, the upstream said.
-  if (context.operation === EXECUTE && refusal === null) return new UpstreamResponseError(context, answer)
-
-  const body: ErrorBody = parsed ?? {}
-  const code = refusal ?? (typeof body.error === 'string' ? body.error : 'unexpected_response')
-  const message =
-    typeof body.message === 'string' ? body.message : `${context.operation} was answered with ${status}`
-  return new NarrowApiError(code, message, context, {
-    ...answer,
-    retryable: isRetryable(status, headers, code),
-    // In the contract's error body this is a list of field and message.
-    details: Array.isArray(body.details) ? (body.details as ErrorDetail[]) : [],
+export const fail: Read<never> = (answer, text, key) => {
+  const { headers, ...facts } = answer
+  const body = parseBody(text, key)
+  // Text has none of these, and what else answers in the place of NarrowAPI may have any.
+  const { error, message, details, request_id, retry_after_seconds }: ErrorBody = Object(body)
+  const code = headers.get('x-narrowapi-error') ?? (typeof error === 'string' ? error : 'unexpected_response')
+  const guess = `${facts.operation}: ${facts.status}, not by NarrowAPI; check baseUrl`
+  throw new NarrowError('NarrowApiError', code, message ?? guess, {
+    ...facts,
     // Browsers hide headers from other origins unless the server allows them; the body says the same.
-    requestId: typeof body.request_id === 'string' ? body.request_id : undefined,
-    retryAfterMs:
-      answer.retryAfterMs ??
-      (typeof body.retry_after_seconds === 'number' ? body.retry_after_seconds * 1000 : undefined),
+    requestId: facts.requestId ?? request_id,
+    retryAfterMs: serverWishMs(answer) ?? (retry_after_seconds && retry_after_seconds * 1000),
+    body,
+    details: [details ?? []].flat(),
+    retryable: isRetryable(answer, code),
   })
 }
 
 /** Whatever stands between may quote a request in its error. Too short a key could be any word of the text. */
-export const withoutKey = (text: string, key: string): string =>
-  key.length < 8 ? text : text.replaceAll(key, '[secret]')
-
-interface ErrorBody {
-  readonly error?: unknown
-  readonly message?: unknown
-  readonly details?: unknown
-  readonly request_id?: unknown
-  readonly retry_after_seconds?: unknown
+export const parseBody = (text: string, key: string): unknown => {
+  const scrubbed = key.length < 8 ? text : text.replaceAll(key, '[secret]')
+  return parseJson(scrubbed) ?? scrubbed
 }
 
-const isList = (value: unknown): boolean =>
-  Array.isArray((value as { readonly data?: unknown } | null | undefined)?.data)
-
 /** Undefined, which no JSON text means, when the text is not JSON. */
-const parseJson = (text: string): unknown => {
+export const parseJson = (text: string): unknown => {
   try {
     return JSON.parse(text)
   } catch {
@@ -78,5 +46,14 @@ const parseJson = (text: string): unknown => {
   }
 }
 
-/** The one operation that is answered by somebody else's API. */
-const EXECUTE = 'x.execute'
+export const isOk = ({ status }: { readonly status: number }): boolean => /^2/.test(`${status}`)
+
+export const isObject = (value: unknown): value is object => Object(value) === value
+
+interface ErrorBody {
+  readonly error?: unknown
+  readonly message?: string
+  readonly details?: unknown
+  readonly request_id?: string
+  readonly retry_after_seconds?: number
+}

@@ -94,7 +94,7 @@ describe('a client', () => {
     })
     const lines: string[] = []
     const write = (line: string) => void lines.push(line)
-    const logger = { error: write, info: write, debug: write }
+    const logger = { error: write, warn: write, info: write, debug: write }
     const { fetch } = fakeFetch(echo)
     const narrow = new NarrowAPI({
       fetch,

@@ -1,3 +1,4 @@
+import { errorCodes } from '@narrowapi/contract'
 import { describe, expect, expectTypeOf, it } from 'vitest'
 import {
   isNarrowError,
@@ -9,20 +10,28 @@ import {
   NarrowTimeoutError,
   UpstreamResponseError,
 } from './errors.ts'
+import * as statusErrors from './generated/status-errors.ts'
+import { TooManyRequestsError } from './generated/status-errors.ts'
 
 const context = { operation: 'actions.create', attempts: 2, idempotencyKey: 'sdk-1' }
 const answer = {
+  ...context,
   status: 429,
-  headers: new Headers({ 'x-request-id': 'req_1', 'x-execution-id': 'exe_1' }),
-  body: { note: 'from upstream' },
+  requestId: 'req_1',
   retryAfterMs: 1000,
+  body: { note: 'from upstream' },
 }
-const apiError = new NarrowApiError('rate_limited', 'Wait', context, {
+const apiError = new NarrowError('NarrowApiError', 'rate_limited', 'Wait', { ...answer, details: [] })
+const upstreamError = new NarrowError('UpstreamResponseError', 'upstream_response', 'It answered with 429', {
   ...answer,
-  retryable: true,
-  details: [],
+  executionId: 'exe_1',
 })
-const upstreamError = new UpstreamResponseError(context, answer)
+const abortError = new NarrowError('NarrowAbortError', 'aborted', 'Aborted', { ...context, cause: 'why' })
+const cause = new Error('Bearer sk_secret')
+const connectionError = new NarrowError('NarrowConnectionError', 'connection_failed', 'Cut', {
+  ...context,
+  cause,
+})
 
 describe('errors', () => {
   it('are instances of their classes and of those above, and of no other', () => {
@@ -32,7 +41,11 @@ describe('errors', () => {
     expect(apiError).toBeInstanceOf(Error)
     expect(apiError).not.toBeInstanceOf(UpstreamResponseError)
     expect(upstreamError).not.toBeInstanceOf(NarrowApiError)
-    expect(new NarrowAbortError(context, 'why')).not.toBeInstanceOf(NarrowTimeoutError)
+    expect(abortError).toBeInstanceOf(NarrowAbortError)
+    expect(abortError).not.toBeInstanceOf(NarrowTimeoutError)
+    expect(abortError.cause).toBe('why')
+    expect(connectionError).toBeInstanceOf(NarrowConnectionError)
+    expect(connectionError).not.toBeInstanceOf(NarrowResponseError)
     for (const value of [undefined, null, 1, 'error', {}, new Error('other')]) {
       expect(value instanceof NarrowError).toBe(false)
     }
@@ -49,7 +62,7 @@ describe('errors', () => {
   it('do not make instances of a subclass that somebody else wrote', () => {
     class Mine extends NarrowApiError {}
     expect(apiError instanceof Mine).toBe(false)
-    const mine = new Mine('conflict', '', context, { ...answer, retryable: false, details: [] })
+    const mine = new Mine('Mine', 'conflict', '', { ...answer, details: [] })
     expect(mine).toBeInstanceOf(Mine)
     expect(mine).toBeInstanceOf(NarrowApiError)
   })
@@ -67,11 +80,28 @@ describe('errors', () => {
     if (isNarrowError(error, 'timeout')) expectTypeOf(error.timeoutMs).toEqualTypeOf<number>()
   })
 
-  it('are written to logs without causes and upstream bodies', () => {
+  it.each(Object.entries(errorCodes))('%s is known by the class of its status', (code, { status }) => {
+    const error = new NarrowError('NarrowApiError', code, '', { ...context, status, details: [] })
+    const matching = Object.values(statusErrors).filter((kind) => error instanceof kind)
+    expect(matching.length).toBe(1)
+    expect(upstreamError instanceof TooManyRequestsError).toBe(false)
+    expect(apiError instanceof TooManyRequestsError).toBe(true)
+  })
+
+  it('narrow by the class of their status', () => {
+    const error: unknown = apiError
+    if (error instanceof TooManyRequestsError) {
+      expectTypeOf(error.status).toEqualTypeOf<429>()
+      expectTypeOf(error.code).toEqualTypeOf<'rate_limited' | (string & {})>()
+    }
+  })
+
+  it('are written to logs without causes and bodies', () => {
     expect(JSON.parse(JSON.stringify(upstreamError))).toEqual({
       name: 'UpstreamResponseError',
       code: 'upstream_response',
-      message: 'The upstream answered actions.create with 429',
+      message: 'It answered with 429',
+      retryable: false,
       operation: 'actions.create',
       attempts: 2,
       idempotencyKey: 'sdk-1',
@@ -80,9 +110,8 @@ describe('errors', () => {
       retryAfterMs: 1000,
       executionId: 'exe_1',
     })
-    const cut = new NarrowConnectionError(context, new Error('Bearer sk_secret'))
-    expect(JSON.stringify(cut)).not.toContain('sk_secret')
-    expect(cut.cause).toBeInstanceOf(Error)
+    expect(JSON.stringify(connectionError)).not.toContain('sk_secret')
+    expect(connectionError.cause).toBe(cause)
   })
 
   it('show their name in stacks', () => {

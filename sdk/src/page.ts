@@ -1,69 +1,44 @@
-import { NarrowUsageError } from './errors.ts'
+import { usageError } from './error.ts'
 import type { Page } from './types.ts'
 
-/** Adds `nextPage` to the list a server sent, out of sight of `JSON.stringify` and of comparisons. */
-export const toPage = <T>(list: object, load: (cursor: string) => Promise<Page<T>>): Page<T> => {
-  const nextPage = async () => {
-    const { has_more, next_cursor } = list as Page<T>
-    return has_more && next_cursor !== null ? load(next_cursor) : null
-  }
-  // True from here on: the contract promises the other members, and this adds the one it cannot send.
-  return Object.defineProperty(list, 'nextPage', { value: nextPage }) as Page<T>
-}
+/**
+ * Goes over what `pick` takes of each page, starting with one that is on its way. An empty page is a page like
+ * any other. A page that failed is asked for again by the next call.
+ */
+export const iterate = <T, Item>(
+  first: Promise<Page<T>>,
+  again: () => Promise<Page<T>>,
+  pick: (page: Page<T>) => readonly Item[],
+  prefetch: boolean | undefined,
+): AsyncIterableIterator<Item> => {
+  let underWay: Promise<Page<T> | null> | undefined = first
+  let load: () => Promise<Page<T> | null> = again
+  let items: Item[] = []
+  let last: Promise<unknown> = first
 
-/** Every page, starting with the one `first` brings. An empty page is a page like any other. */
-export const iteratePages = <T>(first: () => Promise<Page<T>>): AsyncIterableIterator<Page<T>> => {
-  let load: () => Promise<Page<T> | null> = first
-  return oneAtATime<Page<T>>(async () => {
-    const page = await load()
-    // Only now: when a page fails, the next call asks for that page again.
-    load = page ? () => page.nextPage() : async () => null
-    return page ? { done: false, value: page } : END
-  })
-}
-
-/** Every item of every page. */
-export const iterateItems = <T>(first: () => Promise<Page<T>>): AsyncIterableIterator<T> => {
-  const pages = iteratePages(first)
-  let items: readonly T[] = []
-  let position = 0
-  return oneAtATime<T>(async () => {
-    while (position >= items.length) {
-      const { done, value } = await pages.next()
-      if (done) return END
-      items = value.data
-      position = 0
+  const step = async (): Promise<IteratorResult<Item, undefined>> => {
+    while (!items.length) {
+      const wanted = underWay ?? load()
+      underWay = undefined
+      const page = await wanted
+      if (!page) return { done: true, value: undefined }
+      items = [...pick(page)]
+      load = page.nextPage
+      if (prefetch) {
+        underWay = load()
+        underWay.catch(() => {})
+      }
     }
-    // In range, by the condition of the loop above.
-    return { done: false, value: items[position++] as T }
-  })
-}
-
-export const takeItems = async <T>(items: AsyncIterableIterator<T>, max: number): Promise<T[]> => {
-  // Without this, a forgotten `max` would look like an empty list.
-  if (!(max >= 0)) throw new NarrowUsageError('toArray needs { max }, the most items you want', 'toArray')
-  const taken: T[] = []
-  while (taken.length < max) {
-    const { done, value } = await items.next()
-    if (done) break
-    taken.push(value)
+    // There is one, by the condition of the loop above.
+    return { done: false, value: items.shift() as Item }
   }
-  return taken
-}
 
-/** Calls of `next` wait for one another, so parallel ones never fetch a page twice nor lose an item. */
-const oneAtATime = <T>(step: () => Promise<IteratorResult<T, undefined>>): AsyncIterableIterator<T> => {
-  let last: Promise<unknown> = Promise.resolve()
-  let isOver = false
   return {
+    // Calls wait for one another, so parallel ones never fetch a page twice nor lose an item.
     next() {
-      const result = last.then(() => (isOver ? END : step()))
-      last = result.catch(() => undefined)
+      const result = last.then(step, step)
+      last = result
       return result
-    },
-    async return() {
-      isOver = true
-      return END
     },
     [Symbol.asyncIterator]() {
       return this
@@ -71,4 +46,12 @@ const oneAtATime = <T>(step: () => Promise<IteratorResult<T, undefined>>): Async
   }
 }
 
-const END: IteratorReturnResult<undefined> = { done: true, value: undefined }
+export const take = async <T>(items: AsyncIterable<T>, max: number): Promise<T[]> => {
+  // Without this, a forgotten `max` would look like an empty list.
+  if (!(max >= 0)) throw usageError('needs { max }', 'toArray')
+  const taken: T[] = []
+  if (max > 0) {
+    for await (const item of items) if (taken.push(item) >= max) break
+  }
+  return taken
+}

@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { NarrowUsageError } from './errors.ts'
 import { fillPath, toQuery } from './path.ts'
 
-const fill = (...args: unknown[]) => fillPath('/api/v1/actions/{id}/executions/{execution_id}', args, 'a.b')
+const fill = (...args: unknown[]) => fillPath('/api/v1/actions/{id}/executions/{execution_id}', args)
 
 describe('fillPath', () => {
   it('fills parameters in order', () => {
@@ -26,8 +25,7 @@ describe('fillPath', () => {
   it.each(['.', '..', '%2e', '%2E%2e', '.%2e', '%2e.', '%252e%252E', '', undefined, null, {}, ['..']])(
     'refuses %j',
     (value) => {
-      expect(() => fill('act_1', value)).toThrow(NarrowUsageError)
-      expect(() => fill('act_1', value)).toThrow('execution_id')
+      expect(() => fill('act_1', value)).toThrow('execution_id must not be')
     },
   )
 })
@@ -41,6 +39,6 @@ describe('toQuery', () => {
     [{ metadata: { team: 'a&b', 'x y': '1' } }, '?metadata%5Bteam%5D=a%26b&metadata%5Bx%20y%5D=1'],
     [{ created_after: new Date(0) }, '?created_after=1970-01-01T00%3A00%3A00.000Z'],
   ])('writes %j as %j', (query, expected) => {
-    expect(toQuery(query)).toBe(expected)
+    expect(toQuery(JSON.stringify(query))).toBe(expected)
   })
 })

@@ -1,44 +1,35 @@
-import { NarrowUsageError } from './errors.ts'
-
 /**
  * Puts the parameters into the template. Dot segments are refused, also percent-encoded, however often:
  * somewhere between here and the server something may decode them, and then `..` would reach another route
  * with the caller's key. An empty parameter would reach the list instead of the object.
  */
-export const fillPath = (template: string, args: readonly unknown[], operation: string): string => {
+export const fillPath = (template: string, args: readonly unknown[]): string => {
   let position = 0
-  return template.replace(PARAMETER, (_, name: string) => {
+  return template.replace(/\{(\w+)\}/g, (_, name: string) => {
     const arg = args[position++]
-    const value = typeof arg === 'number' ? String(arg) : arg
-    if (typeof value !== 'string' || value === '' || DOTS.test(value)) {
-      throw new NarrowUsageError(
-        `${operation}: ${name} must be a number or text, and neither empty, "." nor ".."`,
-        operation,
-      )
+    const value = typeof arg === 'number' ? `${arg}` : arg
+    if (typeof value !== 'string' || DOTS.test(value)) {
+      throw new TypeError(`${name} must not be "${value}"`)
     }
     return encodeURIComponent(value)
   })
 }
 
-export const countParameters = (template: string): number => template.split('{').length - 1
-
 /** Lists are comma-separated; a nested object, as in `metadata`, becomes `metadata[key]=value`. */
-export const toQuery = (query: object): string => {
-  const parts: string[] = []
-  for (const [name, value] of Object.entries(query)) {
-    if (value === undefined || value === null) continue
-    if (isPlainObject(value)) {
-      for (const [key, inner] of Object.entries(value)) parts.push(pair(`${name}[${key}]`, inner))
-    } else parts.push(pair(name, value))
-  }
-  return parts.length > 0 ? `?${parts.join('&')}` : ''
+export const toQuery = (json = '{}'): string => {
+  const text = toPairs(JSON.parse(json)).join('&')
+  return text && `?${text}`
 }
 
-const pair = (name: string, value: unknown): string =>
-  `${encodeURIComponent(name)}=${encodeURIComponent(value instanceof Date ? value.toISOString() : String(value))}`
+const toPairs = (value: unknown, name = ''): string[] => {
+  if (value === null) return []
+  if (Object(value) !== value || Array.isArray(value)) {
+    return [`${encodeURIComponent(name)}=${encodeURIComponent(`${value}`)}`]
+  }
+  return Object.entries(value as object).flatMap(([key, inner]) =>
+    toPairs(inner, name ? `${name}[${key}]` : key),
+  )
+}
 
-const isPlainObject = (value: unknown): value is object =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date)
-
-const PARAMETER = /\{(\w+)\}/g
-const DOTS = /^(\.|%(25)*2e){1,2}$/i
+/** Nothing, `.` or `..`. */
+const DOTS = /^(\.|%(25)*2e){0,2}$/i

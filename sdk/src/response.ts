@@ -1,55 +1,50 @@
-export interface RateLimit {
-  readonly limit: number
-  readonly remaining: number
-  readonly resetAt: Date
-}
+import type { CallContext, RateLimit } from './error.ts'
 
+export type { RateLimit }
+
+/** The request rate of the credential, as of this answer. */
 /** What is known about an answer beside its data. Headers are read only when asked for. */
-export class CallResponse {
+export interface CallResponse extends CallContext {
+  /** The HTTP status. */
   readonly status: number
+  /** All headers that the runtime lets a program read. */
   readonly headers: Headers
-  /** How many attempts this answer took. */
-  readonly attempts: number
-  /** The key that every attempt carried; undefined for reads. */
-  readonly idempotencyKey: string | undefined
-
-  constructor(response: Response, attempts: number, idempotencyKey: string | undefined) {
-    this.status = response.status
-    this.headers = response.headers
-    this.attempts = attempts
-    this.idempotencyKey = idempotencyKey
-  }
-
-  get requestId(): string | undefined {
-    return requestIdOf(this.headers)
-  }
-
-  get rateLimit(): RateLimit | undefined {
-    return rateLimitOf(this.headers)
-  }
+  /** Quote it when you ask for help. */
+  readonly requestId: string | undefined
+  /** The request rate; undefined when the answer does not tell it. */
+  readonly rateLimit: RateLimit | undefined
 }
 
-export const requestIdOf = (headers: Headers): string | undefined => headers.get('x-request-id') ?? undefined
+export const toCallResponse = (
+  { status, headers }: Pick<Response, 'status' | 'headers'>,
+  context: CallContext,
+): CallResponse => ({
+  ...context,
+  status,
+  headers,
+  get requestId() {
+    return headers.get('x-request-id') ?? undefined
+  },
+  get rateLimit() {
+    const read = (name: string) => Number(headers.get(`x-ratelimit-${name}`))
+    const [limit, reset] = [read('limit'), read('reset')]
+    return limit && reset
+      ? { limit, remaining: read('remaining'), resetAt: new Date(reset * 1000) }
+      : undefined
+  },
+})
 
-export const rateLimitOf = (headers: Headers): RateLimit | undefined => {
-  const [limit, remaining, reset] = ['limit', 'remaining', 'reset'].map((name) =>
-    Number.parseInt(headers.get(`x-ratelimit-${name}`) ?? '', 10),
-  )
-  // NaN, from a missing or unreadable header, is falsy; so are zeros, which only `remaining` may be.
-  return limit && reset && remaining !== undefined && remaining >= 0
-    ? { limit, remaining, resetAt: new Date(reset * 1000) }
-    : undefined
-}
+/** Out of sight of comparisons, copies and `JSON.stringify`. A WeakMap would cost more than the rest of a call. */
+const RESPONSE = Symbol()
 
-/** Weak, so that remembering an answer's headers never keeps its data alive. */
-const responses = new WeakMap<object, CallResponse>()
-
-export const remember = (data: unknown, response: CallResponse): void => {
-  if (typeof data === 'object' && data !== null) responses.set(data, response)
+export const remember = (data: unknown, value: CallResponse): void => {
+  // What is no object, such as the text of an upstream, cannot hold it; its wrapper is lost at once.
+  Object.defineProperty(Object(data), RESPONSE, { value })
 }
 
 /**
  * The status, headers, request id and rate limit of the answer that brought `data`; undefined when `data`
  * is not an object returned by a call (a copy is not it).
  */
-export const responseOf = (data: object): CallResponse | undefined => responses.get(data)
+export const responseOf = (data: object): CallResponse | undefined =>
+  (data as { [RESPONSE]?: CallResponse })[RESPONSE]

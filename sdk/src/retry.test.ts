@@ -1,3 +1,4 @@
+import { errorCodes } from '@narrowapi/contract'
 import { describe, expect, it } from 'vitest'
 import { backOffMs, isRetryable, serverWishMs } from './retry.ts'
 
@@ -23,9 +24,14 @@ describe('isRetryable', () => {
     [503, { 'x-narrowapi-error': 'unavailable' }, 'unavailable', true],
     [503, { 'x-should-retry': 'false' }, '', false],
     [400, { 'x-should-retry': 'true' }, '', true],
-    [400, { 'x-should-retry': 'perhaps' }, '', false],
+    [503, { 'x-should-retry': 'perhaps' }, '', false],
   ])('answers %i %j with code "%s" by %s', (status, headers, code, expected) => {
-    expect(isRetryable(status, new Headers(headers), code)).toBe(expected)
+    expect(isRetryable({ status, headers: new Headers(headers) }, code)).toBe(expected)
+  })
+
+  it.each(Object.entries(errorCodes))('follows the registry for %s', (code, { status, retryable }) => {
+    const headers = new Headers({ 'x-narrowapi-error': code })
+    expect(isRetryable({ status, headers }, code)).toBe(retryable)
   })
 })
 
@@ -48,7 +54,7 @@ describe('serverWishMs', () => {
     ['a reset beside another failure', 503, { ratelimit: '"default";r=0;t=7' }, undefined],
     ['Retry-After before the reset', 429, { 'retry-after': '1', ratelimit: '"default";r=0;t=7' }, 1000],
   ])('reads %s', (_, status, headers, expected) => {
-    expect(serverWishMs(status, new Headers(headers), NOW)).toBe(expected)
+    expect(serverWishMs({ status, headers: new Headers(headers) }, NOW)).toBe(expected)
   })
 })
 

@@ -1,18 +1,22 @@
 import { retryableCodes } from './generated/errors.ts'
 
+interface Answer {
+  readonly status: number
+  readonly headers: Headers
+}
+
 /**
  * Whether an answer outside 2xx may be asked for again. `x-should-retry` is the server's last word. Where the
- * server names the code in a header, or says 409, the contract's table decides, because one status can mean
- * both (409 `idempotency_in_progress` passes, 409 `in_use` stays; 503 `unavailable` passes, 504
- * `upstream_timeout` is the recorded outcome of an execution). Everything else goes by its status.
+ * server names the code in a header, or says 409, the registry decides, because one status can mean both (409
+ * `idempotency_in_progress` passes, 409 `in_use` stays; 503 `unavailable` passes, 504 `upstream_timeout` is the
+ * recorded outcome of an execution). Everything else goes by its status.
  */
-export const isRetryable = (status: number, headers: Headers, code: string): boolean => {
+export const isRetryable = ({ status, headers }: Answer, code: string): boolean => {
   const wish = headers.get('x-should-retry')
-  if (wish === 'true' || wish === 'false') return wish === 'true'
-  if (status === 409 || headers.has('x-narrowapi-error')) {
-    return (retryableCodes as readonly string[]).includes(code)
-  }
-  return status === 408 || status === 425 || status === 429 || (status >= 500 && status !== 501)
+  if (wish) return wish === 'true'
+  return status === 409 || headers.has('x-narrowapi-error')
+    ? (retryableCodes as readonly string[]).includes(code)
+    : [408, 425, 429].includes(status) || (status >= 500 && status !== 501)
 }
 
 /**
@@ -20,33 +24,36 @@ export const isRetryable = (status: number, headers: Headers, code: string): boo
  * A date is compared with the server's own clock where the answer tells it, so a wrong clock on this side
  * neither shortens nor lengthens the wait.
  */
-export const serverWishMs = (status: number, headers: Headers, now = Date.now()): number | undefined => {
-  const exact = headers.get('retry-after-ms')
-  if (exact !== null && NUMBER.test(exact)) return Number(exact)
+export const serverWishMs = ({ status, headers }: Answer, now = Date.now()): number | undefined => {
   const after = headers.get('retry-after')
-  if (after !== null && NUMBER.test(after)) return Number(after) * 1000
-  if (after !== null && HTTP_DATE.test(after)) {
-    const serverNow = headers.get('date')
-    const from = serverNow !== null && HTTP_DATE.test(serverNow) ? Date.parse(serverNow) : now
-    return Math.max(0, Date.parse(after) - from)
-  }
-  // Every answer carries RateLimit; only a refusal for that reason asks anybody to wait for its reset.
-  return status === 429 ? resetMs(headers.get('ratelimit') ?? '') : undefined
+  const from = toDateMs(headers.get('date')) ?? now
+  const until = toDateMs(after)
+  return (
+    toMs(headers.get('retry-after-ms'), 1) ??
+    toMs(after, 1000) ??
+    (until ? Math.max(0, until - from) : undefined) ??
+    // Every answer carries RateLimit; only a refusal for that reason asks anybody to wait for its reset.
+    (status === 429 ? resetMs(headers.get('ratelimit')) : undefined)
+  )
 }
 
 /** Full jitter spreads the clients that failed together; it is never applied to a server's wish. */
 export const backOffMs = (attempt: number, random = Math.random): number =>
   random() * Math.min(500 * 2 ** (attempt - 1), 8000)
 
-/** `"default";r=0;t=30, "quota";r=12;t=9000`: the latest reset among the policies with nothing remaining. */
-const resetMs = (rateLimit: string): number | undefined => {
-  const resets = rateLimit.split(',').flatMap((policy) => {
-    const seconds = /;\s*t=(\d+)/.exec(policy)?.[1]
-    return seconds !== undefined && /;\s*r=0(?!\d)/.test(policy) ? [Number(seconds) * 1000] : []
-  })
-  return resets.length > 0 ? Math.max(...resets) : undefined
+const toMs = (text: string | null, unitMs: number): number | undefined =>
+  /^\d+(\.\d+)?$/.test(`${text}`) ? Number(text) * unitMs : undefined
+
+/** Strict (RFC 9110, IMF-fixdate): `Date.parse` alone would take almost any text for a date. */
+const toDateMs = (text: string | null): number | undefined => {
+  const date = new Date(text ?? '')
+  return date.toUTCString() === text ? date.getTime() : undefined
 }
 
-const NUMBER = /^\d+(\.\d+)?$/
-/** Strict (RFC 9110, IMF-fixdate): `Date.parse` alone would take almost any text for a date. */
-const HTTP_DATE = /^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/
+/** `"default";r=0;t=30, "quota";r=12;t=9000`: the latest reset among the policies with nothing remaining. */
+const resetMs = (rateLimit: string | null): number | undefined =>
+  Math.max(
+    ...`${rateLimit}`
+      .split(',')
+      .map((policy) => (/;\s*r=0(?!\d)/.test(policy) ? Number(/;\s*t=(\d+)/.exec(policy)?.[1] ?? 0) : 0)),
+  ) * 1000 || undefined

@@ -140,7 +140,7 @@ const settings = {
     .refine((slug) => !reservedSlugs.includes(slug), 'is reserved')
     .meta({
       description: 'Name for agents and for `/x/{slug}`, unique in the workspace',
-      examples: ['refund_a_charge'],
+      examples: ['refund-a-charge'],
     }),
   status: ActionStatus.meta({
     description: 'Only an `active` action can be called and counts to the plan',
@@ -359,10 +359,13 @@ export const RotateActionToken = z
   .meta({ id: 'RotateActionToken', examples: [{ grace_period_hours: 24 }] })
 
 export const RotatedActionToken = CreatedToken.extend({
-  revoked_token_ids: z
+  revoked_token_ids: z.array(z.string()).meta({
+    description: 'Tokens that only named this action: revoked, or ending with the grace period',
+    examples: [['tok_06Wz1Xb4mJq0YcT7eKs2hV']],
+  }),
+  unaffected_token_ids: z
     .array(z.string())
-    .describe('Tokens that only named this action: revoked, or ending with the grace period'),
-  unaffected_token_ids: z.array(z.string()).describe('Tokens that also name other actions: unchanged'),
+    .meta({ description: 'Tokens that also name other actions: unchanged', examples: [[]] }),
 }).meta({
   id: 'RotatedActionToken',
   description: 'The new token of an action and what became of the old ones',

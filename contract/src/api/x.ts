@@ -11,7 +11,7 @@ const callableParams = z.object({
     .string()
     .min(1)
     .max(64)
-    .meta({ description: 'Id or slug of the action', examples: ['refund_a_charge'] }),
+    .meta({ description: 'Id or slug of the action', examples: ['refund-a-charge'] }),
 })
 
 export const Callable = z
@@ -20,7 +20,7 @@ export const Callable = z
     id: z.string().meta({ description: 'The id of the action', examples: ['act_06Wz1Xb4mJq0YcT7eKs2hU'] }),
     slug: z
       .string()
-      .meta({ description: 'Its name, usable instead of the id', examples: ['refund_a_charge'] }),
+      .meta({ description: 'Its name, usable instead of the id', examples: ['refund-a-charge'] }),
     name: z.string().meta({ description: 'What people call it', examples: ['Refund a charge'] }),
     description: z.string().meta({
       description: 'What it does',

@@ -741,7 +741,7 @@ export interface components {
             name: string;
             /**
              * @description Name for agents and for `/x/{slug}`, unique in the workspace
-             * @example refund_a_charge
+             * @example refund-a-charge
              */
             slug: string;
             /**
@@ -881,7 +881,7 @@ export interface components {
              */
             object: "list";
             /** @description The objects of this page */
-            data: (components["schemas"]["Action"] | components["schemas"]["ActionSelection"])[];
+            data: components["schemas"]["Action"][];
             /**
              * @description Whether another page follows
              * @example false
@@ -1094,7 +1094,7 @@ export interface components {
              */
             object: "list";
             /** @description The objects of this page */
-            data: (components["schemas"]["ApiKey"] | components["schemas"]["ApiKeySelection"])[];
+            data: components["schemas"]["ApiKey"][];
             /**
              * @description Whether another page follows
              * @example false
@@ -1233,7 +1233,7 @@ export interface components {
              */
             object: "list";
             /** @description The objects of this page */
-            data: (components["schemas"]["AuditEvent"] | components["schemas"]["AuditEventSelection"])[];
+            data: components["schemas"]["AuditEvent"][];
             /**
              * @description Whether another page follows
              * @example false
@@ -1266,7 +1266,7 @@ export interface components {
             id: string;
             /**
              * @description Its name, usable instead of the id
-             * @example refund_a_charge
+             * @example refund-a-charge
              */
             slug: string;
             /**
@@ -1849,7 +1849,7 @@ export interface components {
             name: string;
             /**
              * @description Name for agents and for `/x/{slug}`, unique in the workspace
-             * @example refund_a_charge
+             * @example refund-a-charge
              */
             slug?: string;
             /**
@@ -2427,7 +2427,7 @@ export interface components {
              */
             object: "list";
             /** @description The objects of this page */
-            data: (components["schemas"]["Execution"] | components["schemas"]["ExecutionSelection"])[];
+            data: components["schemas"]["Execution"][];
             /**
              * @description Whether another page follows
              * @example false
@@ -2856,9 +2856,17 @@ export interface components {
              * @example sxt_…
              */
             token: string;
-            /** @description Tokens that only named this action: revoked, or ending with the grace period */
+            /**
+             * @description Tokens that only named this action: revoked, or ending with the grace period
+             * @example [
+             *       "tok_06Wz1Xb4mJq0YcT7eKs2hV"
+             *     ]
+             */
             revoked_token_ids: string[];
-            /** @description Tokens that also name other actions: unchanged */
+            /**
+             * @description Tokens that also name other actions: unchanged
+             * @example []
+             */
             unaffected_token_ids: string[];
         };
         /**
@@ -2943,7 +2951,7 @@ export interface components {
              */
             object: "list";
             /** @description The objects of this page */
-            data: (components["schemas"]["Secret"] | components["schemas"]["SecretSelection"])[];
+            data: components["schemas"]["Secret"][];
             /**
              * @description Whether another page follows
              * @example false
@@ -3077,7 +3085,7 @@ export interface components {
              */
             object: "list";
             /** @description The objects of this page */
-            data: (components["schemas"]["Token"] | components["schemas"]["TokenSelection"])[];
+            data: components["schemas"]["Token"][];
             /**
              * @description Whether another page follows
              * @example false
@@ -3182,7 +3190,7 @@ export interface components {
             name?: string;
             /**
              * @description Name for agents and for `/x/{slug}`, unique in the workspace
-             * @example refund_a_charge
+             * @example refund-a-charge
              */
             slug?: string;
             /**
@@ -3366,7 +3374,7 @@ export interface components {
              */
             object: "list";
             /** @description The objects of this page */
-            data: (components["schemas"]["Workspace"] | components["schemas"]["WorkspaceSelection"])[];
+            data: components["schemas"]["Workspace"][];
             /**
              * @description Whether another page follows
              * @example false
@@ -3399,646 +3407,6 @@ export interface components {
             payload_capture: "none" | "errors" | "all";
             /** @description When not empty, actions may only call these hosts (`example.com`, `*.example.com`) */
             allowed_hosts: string[];
-        };
-        /** @description The fields of Action that `fields` chose */
-        ActionSelection: {
-            /**
-             * @description Its id
-             * @example act_06Wz1Xb4mJq0YcT7eKs2hU
-             */
-            id: string;
-            /**
-             * @description The type of this object
-             * @constant
-             */
-            object: "action";
-            /** @description The workspace it belongs to */
-            workspace_id?: string;
-            metadata?: components["schemas"]["Metadata"];
-            /**
-             * Format: date-time
-             * @description When it was created
-             * @example 2026-01-15T10:30:00.000Z
-             */
-            created_at?: string;
-            /**
-             * Format: date-time
-             * @description When it was last changed
-             * @example 2026-01-15T10:30:00.000Z
-             */
-            updated_at?: string;
-            /**
-             * @description What it does, for people and agents
-             * @example Refunds a charge, in full or in part
-             */
-            description?: string;
-            /**
-             * @description The HTTP method of the upstream call
-             * @example POST
-             * @enum {string}
-             */
-            method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD";
-            /**
-             * @description The upstream URL, https. `{name}` in its path or query is replaced by that input, percent-encoded; the host is fixed.
-             * @example https://api.example.com/v1/charges/{charge_id}/refund
-             */
-            target_url?: string;
-            /** @description Query parameters; a value may hold `{{name}}`, and is left out when that input is absent */
-            query?: {
-                [key: string]: string;
-            } | null;
-            /** @description Request headers; a value may hold `{{name}}` */
-            headers?: {
-                [key: string]: string;
-            } | null;
-            /** @description JSON to send. A string that is exactly `{{name}}` becomes the typed input; text around it makes a string. Null sends the inputs that nothing else uses. */
-            body_template?: unknown;
-            /**
-             * @description How the secret is sent to the upstream
-             * @enum {string}
-             */
-            auth_type?: "none" | "bearer" | "basic" | "header" | "query";
-            /** @description The header or query parameter that carries the secret; with `basic` the user name */
-            auth_name?: string | null;
-            /** @description The secret to send */
-            secret_id?: string | null;
-            /** @description JSON Schema 2020-12 that the upstream answer must fit; null for any */
-            output_schema?: {
-                [key: string]: unknown;
-            } | null;
-            response?: components["schemas"]["ResponsePolicy"];
-            /** @description Rules the input must obey beyond its schema */
-            constraints?: components["schemas"]["Constraint"][];
-            /** @description Inputs the operator decides; callers neither see nor send them */
-            fixed_input?: {
-                [key: string]: unknown;
-            } | null;
-            /**
-             * @description Longest wait for the whole upstream answer
-             * @example 30000
-             */
-            timeout_ms?: number;
-            /** @description Whether a failing upstream answer reaches the caller as it is, or as `upstream_error` */
-            passthrough_errors?: boolean;
-            annotations?: components["schemas"]["Annotations"];
-            /**
-             * @description What people call it
-             * @example Refund a charge
-             */
-            name?: string;
-            /**
-             * @description Name for agents and for `/x/{slug}`, unique in the workspace
-             * @example refund_a_charge
-             */
-            slug?: string;
-            /**
-             * @description Only an `active` action can be called and counts to the plan
-             * @example active
-             * @enum {string}
-             */
-            status?: "draft" | "active" | "paused" | "archived";
-            /**
-             * @description Calls a minute, over all tokens
-             * @example 60
-             */
-            rate_limit_rpm?: number;
-            /** @description Calls an hour, over all tokens; null for no limit */
-            rate_limit_rph?: number | null;
-            /**
-             * Format: date-time
-             * @description From then on calls are refused with `sunset`
-             */
-            sunset_at?: string | null;
-            /**
-             * @description Words to find it by
-             * @example [
-             *       "billing"
-             *     ]
-             */
-            tags?: string[];
-            /**
-             * @description JSON Schema 2020-12 of the input
-             * @example {
-             *       "type": "object",
-             *       "properties": {
-             *         "charge_id": {
-             *           "type": "string"
-             *         },
-             *         "amount": {
-             *           "type": "integer"
-             *         }
-             *       },
-             *       "required": [
-             *         "charge_id",
-             *         "amount"
-             *       ],
-             *       "additionalProperties": false
-             *     }
-             */
-            input_schema?: {
-                [key: string]: unknown;
-            };
-            /** @description Grows with every change; send it back to change only what you have read */
-            version?: number;
-        };
-        /** @description The fields of Execution that `fields` chose */
-        ExecutionSelection: {
-            /**
-             * @description Its id
-             * @example exec_06Wz1Xb4mJq0YcT7eKs2hU
-             */
-            id: string;
-            /**
-             * @description The type of this object
-             * @constant
-             */
-            object: "execution";
-            /** @description The workspace it belongs to */
-            workspace_id?: string;
-            /**
-             * Format: date-time
-             * @description When it was created
-             * @example 2026-01-15T10:30:00.000Z
-             */
-            created_at?: string;
-            /**
-             * Format: date-time
-             * @description When it was last changed
-             * @example 2026-01-15T10:30:00.000Z
-             */
-            updated_at?: string;
-            /**
-             * @description What ran
-             * @enum {string}
-             */
-            kind?: "action";
-            /**
-             * @description How far it came
-             * @example completed
-             * @enum {string}
-             */
-            status?: "pending" | "awaiting_approval" | "running" | "completed" | "failed" | "canceled" | "rejected";
-            /**
-             * @description What started it
-             * @enum {string}
-             */
-            source?: "proxy" | "test";
-            /** @description The action that ran */
-            action_id?: string;
-            /** @description The version of the action that ran */
-            version?: number;
-            /**
-             * @description The token that called
-             * @example tok_06Wz1Xb4mJq0YcT7eKs2hU
-             */
-            token_id?: string | null;
-            /**
-             * @description The input with sensitive values redacted; null when payloads are not kept
-             * @example {
-             *       "charge_id": "ch_1",
-             *       "amount": 1200
-             *     }
-             */
-            input?: unknown;
-            /**
-             * @description The answer after scrubbing and redaction; null when payloads are not kept
-             * @example {
-             *       "id": "re_1",
-             *       "status": "succeeded"
-             *     }
-             */
-            output?: unknown;
-            /** @description Why it failed or was refused */
-            error?: {
-                /** @description A code of the error registry */
-                code: string;
-                /** @description What went wrong, for people */
-                message: string;
-                /** @description With `policy_denied`: the constraint that refused */
-                rule: string | null;
-            } | null;
-            /**
-             * @description The call to the upstream; null when none was made
-             * @example {
-             *       "status": 200,
-             *       "duration_ms": 182,
-             *       "attempts": 1,
-             *       "bytes": 412
-             *     }
-             */
-            upstream?: {
-                /** @description What the upstream answered; null when it did not */
-                status: number | null;
-                /** @description How long the upstream took */
-                duration_ms: number;
-                /** @description How often it was tried */
-                attempts: number;
-                /** @description How long its answer was */
-                bytes: number;
-            } | null;
-            /** @description How the input was judged; null when it did not come to that */
-            decision?: components["schemas"]["Decision"] | null;
-            /**
-             * Format: date-time
-             * @description When the upstream was called; null when it was not
-             * @example 2026-01-15T10:30:00.004Z
-             */
-            started_at?: string | null;
-            /**
-             * Format: date-time
-             * @description When it ended; null while it runs
-             * @example 2026-01-15T10:30:00.191Z
-             */
-            completed_at?: string | null;
-            /**
-             * @description From its creation to its end
-             * @example 191
-             */
-            duration_ms?: number | null;
-        };
-        /** @description The fields of Token that `fields` chose */
-        TokenSelection: {
-            /**
-             * @description Its id
-             * @example tok_06Wz1Xb4mJq0YcT7eKs2hU
-             */
-            id: string;
-            /**
-             * @description The type of this object
-             * @constant
-             */
-            object: "token";
-            /** @description The workspace it belongs to */
-            workspace_id?: string;
-            metadata?: components["schemas"]["Metadata"];
-            /**
-             * Format: date-time
-             * @description When it was created
-             * @example 2026-01-15T10:30:00.000Z
-             */
-            created_at?: string;
-            /**
-             * Format: date-time
-             * @description When it was last changed
-             * @example 2026-01-15T10:30:00.000Z
-             */
-            updated_at?: string;
-            /**
-             * @description Who or what holds it
-             * @example support-bot
-             */
-            name?: string;
-            /**
-             * @description The first characters of the token
-             * @example sxt_3fK9
-             */
-            prefix?: string;
-            /**
-             * @description The last characters of the token
-             * @example q7Zd
-             */
-            last_four?: string;
-            /**
-             * @description Only an `active` token can call anything
-             * @enum {string}
-             */
-            status?: "active" | "revoked" | "expired" | "exhausted";
-            /** @description The actions of its grants */
-            action_ids?: string[];
-            /** @description The actions it may run, and how narrowly */
-            grants?: components["schemas"]["Grant"][];
-            /**
-             * Format: date-time
-             * @description When it starts working; null for at once
-             */
-            not_before?: string | null;
-            /**
-             * Format: date-time
-             * @description When it stops working; null for never
-             */
-            expires_at?: string | null;
-            /** @description How often it may run anything; null for no limit */
-            max_uses?: number | null;
-            /** @description How often it has run anything. Exact when there is a limit; else accurate to a few seconds */
-            uses?: number;
-            /** @description Addresses or CIDR ranges it may be used from; null for any */
-            allowed_ips?: string[] | null;
-            /** @description Calls a minute with this token; null for no limit of its own */
-            rate_limit_rpm?: number | null;
-            /**
-             * Format: date-time
-             * @description When it was last used; null for never
-             */
-            last_used_at?: string | null;
-            /**
-             * Format: date-time
-             * @description When it was revoked; null if it was not
-             */
-            revoked_at?: string | null;
-            /** @description The API key that created it */
-            created_by?: string | null;
-        };
-        /** @description The fields of Secret that `fields` chose */
-        SecretSelection: {
-            /**
-             * @description Its id
-             * @example sec_06Wz1Xb4mJq0YcT7eKs2hU
-             */
-            id: string;
-            /**
-             * @description The type of this object
-             * @constant
-             */
-            object: "secret";
-            /** @description The workspace it belongs to */
-            workspace_id?: string;
-            metadata?: components["schemas"]["Metadata"];
-            /**
-             * Format: date-time
-             * @description When it was created
-             * @example 2026-01-15T10:30:00.000Z
-             */
-            created_at?: string;
-            /**
-             * Format: date-time
-             * @description When it was last changed
-             * @example 2026-01-15T10:30:00.000Z
-             */
-            updated_at?: string;
-            /**
-             * @description What it is for
-             * @example Payments API key
-             */
-            name?: string;
-            /**
-             * @description What kind of value it is
-             * @example bearer
-             * @enum {string}
-             */
-            type?: "api_key" | "bearer" | "basic" | "oauth2" | "header" | "generic";
-            /**
-             * @description `expiring` in the last 14 days
-             * @enum {string}
-             */
-            status?: "active" | "expiring" | "expired";
-            /** @description Counts the values it has had */
-            version?: number;
-            /**
-             * @description Tells values apart without telling them; differs between installations
-             * @example 9f2c41d0a7b3e856
-             */
-            fingerprint?: string;
-            /**
-             * Format: date-time
-             * @description When the upstream stops taking it, if that is known
-             */
-            expires_at?: string | null;
-            /**
-             * Format: date-time
-             * @description When the present value was set
-             * @example 2026-01-15T10:30:00.000Z
-             */
-            last_rotated_at?: string;
-            /**
-             * @description Ids of the actions that use it
-             * @example [
-             *       "act_06Wz1Xb4mJq0YcT7eKs2hU"
-             *     ]
-             */
-            used_by?: string[];
-        };
-        /** @description The fields of ApiKey that `fields` chose */
-        ApiKeySelection: {
-            /**
-             * @description Its id
-             * @example key_06Wz1Xb4mJq0YcT7eKs2hU
-             */
-            id: string;
-            /**
-             * @description The type of this object
-             * @constant
-             */
-            object: "api_key";
-            /** @description The workspace it belongs to */
-            workspace_id?: string;
-            metadata?: components["schemas"]["Metadata"];
-            /**
-             * Format: date-time
-             * @description When it was created
-             * @example 2026-01-15T10:30:00.000Z
-             */
-            created_at?: string;
-            /**
-             * Format: date-time
-             * @description When it was last changed
-             * @example 2026-01-15T10:30:00.000Z
-             */
-            updated_at?: string;
-            /**
-             * @description What it is for
-             * @example Deploy pipeline
-             */
-            name?: string;
-            /**
-             * @description The first characters of the key
-             * @example sk_8Hn2
-             */
-            prefix?: string;
-            /**
-             * @description The last characters of the key
-             * @example x4Wb
-             */
-            last_four?: string;
-            /**
-             * @description Only an `active` key opens anything
-             * @enum {string}
-             */
-            status?: "active" | "revoked" | "expired";
-            /** @description What it may do */
-            scopes?: components["schemas"]["Scope"][];
-            /** @description Whose request rate it has; null for the plan of the workspace */
-            rate_limit_tier?: components["schemas"]["Tier"] | null;
-            /** @description Addresses or CIDR ranges it may be used from; null for any */
-            allowed_ips?: string[] | null;
-            /**
-             * Format: date-time
-             * @description When it stops working; null for never
-             */
-            expires_at?: string | null;
-            /**
-             * Format: date-time
-             * @description Accurate to about a minute
-             */
-            last_used_at?: string | null;
-            /**
-             * Format: date-time
-             * @description When it was revoked; null if it was not
-             */
-            revoked_at?: string | null;
-            /** @description The key that created it; null for the first */
-            created_by?: string | null;
-        };
-        /** @description The fields of Workspace that `fields` chose */
-        WorkspaceSelection: {
-            /**
-             * @description Its id
-             * @example ws_06Wz1Xb4mJq0YcT7eKs2hU
-             */
-            id: string;
-            /**
-             * @description The type of this object
-             * @constant
-             */
-            object: "workspace";
-            /** @description The workspace it belongs to */
-            workspace_id?: string;
-            metadata?: components["schemas"]["Metadata"];
-            /**
-             * Format: date-time
-             * @description When it was created
-             * @example 2026-01-15T10:30:00.000Z
-             */
-            created_at?: string;
-            /**
-             * Format: date-time
-             * @description When it was last changed
-             * @example 2026-01-15T10:30:00.000Z
-             */
-            updated_at?: string;
-            /**
-             * @description What people call it
-             * @example Acme
-             */
-            name?: string;
-            /**
-             * @description URL-friendly name, unique in the installation
-             * @example acme
-             */
-            slug?: string;
-            tier?: components["schemas"]["Tier"];
-            /**
-             * @description While `paused` no token of the workspace can call anything
-             * @enum {string}
-             */
-            status?: "active" | "paused";
-            settings?: components["schemas"]["WorkspaceSettings"];
-        };
-        /** @description The fields of AuditEvent that `fields` chose */
-        AuditEventSelection: {
-            /**
-             * @description Its id
-             * @example aud_06Wz1Xb4mJq0YcT7eKs2hU
-             */
-            id: string;
-            /**
-             * @description The type of this object
-             * @constant
-             */
-            object: "audit_event";
-            /** @description The workspace it belongs to */
-            workspace_id?: string;
-            /**
-             * Format: date-time
-             * @description When it was created
-             * @example 2026-01-15T10:30:00.000Z
-             */
-            created_at?: string;
-            /**
-             * @description What happened
-             * @example action.updated
-             */
-            action?: components["schemas"]["AuditAction"];
-            /**
-             * Format: date-time
-             * @description When it happened
-             * @example 2026-01-15T10:30:00.000Z
-             */
-            occurred_at?: string;
-            /**
-             * @description How it ended; `denied` when it was refused
-             * @enum {string}
-             */
-            outcome?: "success" | "failure" | "denied";
-            /**
-             * @description Who did it
-             * @example {
-             *       "type": "api_key",
-             *       "id": "key_06Wz1Xb4mJq0YcT7eKs2hU",
-             *       "name": "Deploy pipeline"
-             *     }
-             */
-            actor?: {
-                /**
-                 * @description A key, a token, or the server itself
-                 * @enum {string}
-                 */
-                type: "api_key" | "token" | "system";
-                /** @description Its id; null for the server */
-                id: string | null;
-                /** @description Its name at that time */
-                name: string | null;
-            };
-            /**
-             * @description What it was done to
-             * @example [
-             *       {
-             *         "type": "action",
-             *         "id": "act_06Wz1Xb4mJq0YcT7eKs2hU"
-             *       }
-             *     ]
-             */
-            targets?: {
-                /** @description The type of the object */
-                type: string;
-                /** @description Its id */
-                id: string;
-            }[];
-            /**
-             * @description What changed; secret values are masked
-             * @example [
-             *       {
-             *         "field": "status",
-             *         "from": "active",
-             *         "to": "paused"
-             *       }
-             *     ]
-             */
-            changes?: {
-                /** @description The field as a dotted path */
-                field: string;
-                /** @description Its value before */
-                from: unknown;
-                /** @description Its value after */
-                to: unknown;
-            }[];
-            /**
-             * @description Where it came from; null where that is not known
-             * @example {
-             *       "ip": "203.0.113.7",
-             *       "user_agent": null,
-             *       "request_id": "req_06Wz1Xb4mJq0YcT7eKs2hU"
-             *     }
-             */
-            context?: {
-                /** @description The address it came from */
-                ip: string | null;
-                /** @description The `User-Agent` it came with */
-                user_agent: string | null;
-                /** @description The request that did it */
-                request_id: string | null;
-            };
-            /** @description Position in the chain of this workspace, without gaps */
-            seq?: number;
-            /**
-             * @description Hash of the event before it
-             * @example b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9
-             */
-            prev_hash?: string;
-            /**
-             * @description SHA-256, in hex, of `prev_hash` followed by the canonical JSON (RFC 8785) of this event without `object`, `created_at`, `prev_hash` and `hash`. The first event follows a `prev_hash` of 64 zeros.
-             * @example b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9
-             */
-            hash?: string;
         };
     };
     responses: {
@@ -4922,8 +4290,6 @@ export interface operations {
                 cursor?: string;
                 /** @description Order by created_at, updated_at, name; `-` before a name for descending. Newest first when absent. */
                 sort?: ("created_at" | "-created_at" | "updated_at" | "-updated_at" | "name" | "-name")[];
-                /** @description Only these fields of each object; `id` and `object` always stay */
-                fields?: ("id" | "object" | "workspace_id" | "metadata" | "created_at" | "updated_at" | "description" | "method" | "target_url" | "query" | "headers" | "body_template" | "auth_type" | "auth_name" | "secret_id" | "output_schema" | "response" | "constraints" | "fixed_input" | "timeout_ms" | "passthrough_errors" | "annotations" | "name" | "slug" | "status" | "rate_limit_rpm" | "rate_limit_rph" | "sunset_at" | "tags" | "input_schema" | "version")[];
                 /** @description Only actions in this state */
                 status?: "draft" | "active" | "paused" | "archived";
                 /** @description Only actions with this tag */
@@ -4992,7 +4358,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description JSON */
+        /** @description A JSON object */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["CreateAction"];
@@ -5031,10 +4397,7 @@ export interface operations {
     };
     actions_get: {
         parameters: {
-            query?: {
-                /** @description Only these fields of each object; `id` and `object` always stay */
-                fields?: ("id" | "object" | "workspace_id" | "metadata" | "created_at" | "updated_at" | "description" | "method" | "target_url" | "query" | "headers" | "body_template" | "auth_type" | "auth_name" | "secret_id" | "output_schema" | "response" | "constraints" | "fixed_input" | "timeout_ms" | "passthrough_errors" | "annotations" | "name" | "slug" | "status" | "rate_limit_rpm" | "rate_limit_rph" | "sunset_at" | "tags" | "input_schema" | "version")[];
-            };
+            query?: never;
             header?: {
                 /** @description Your own name for this request in logs and answers. One is made when it is absent. */
                 "X-Request-ID"?: components["parameters"]["RequestId"];
@@ -5062,7 +4425,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Action"] | components["schemas"]["ActionSelection"];
+                    "application/json": components["schemas"]["Action"];
                 };
             };
             400: components["responses"]["InvalidRequestError"];
@@ -5142,7 +4505,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description JSON */
+        /** @description A JSON object; an absent body counts as `{}` */
         requestBody?: {
             content: {
                 "application/json": components["schemas"]["UpdateAction"];
@@ -5247,7 +4610,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description JSON */
+        /** @description A JSON object; an absent body counts as `{}` */
         requestBody?: {
             content: {
                 "application/json": Record<string, never>;
@@ -5343,7 +4706,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description JSON */
+        /** @description A JSON object; an absent body counts as `{}` */
         requestBody?: {
             content: {
                 "application/json": components["schemas"]["TestAction"];
@@ -5396,7 +4759,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description JSON */
+        /** @description A JSON object; an absent body counts as `{}` */
         requestBody?: {
             content: {
                 "application/json": components["schemas"]["RotateActionToken"];
@@ -5442,8 +4805,6 @@ export interface operations {
                 cursor?: string;
                 /** @description Order by created_at; `-` before a name for descending. Newest first when absent. */
                 sort?: ("created_at" | "-created_at")[];
-                /** @description Only these fields of each object; `id` and `object` always stay */
-                fields?: ("id" | "object" | "workspace_id" | "created_at" | "updated_at" | "kind" | "status" | "source" | "action_id" | "version" | "token_id" | "input" | "output" | "error" | "upstream" | "decision" | "started_at" | "completed_at" | "duration_ms")[];
                 /** @description Only executions in this state */
                 status?: "pending" | "awaiting_approval" | "running" | "completed" | "failed" | "canceled" | "rejected";
                 /** @description Only executions of this token */
@@ -5498,10 +4859,7 @@ export interface operations {
     };
     actions_getExecution: {
         parameters: {
-            query?: {
-                /** @description Only these fields of each object; `id` and `object` always stay */
-                fields?: ("id" | "object" | "workspace_id" | "created_at" | "updated_at" | "kind" | "status" | "source" | "action_id" | "version" | "token_id" | "input" | "output" | "error" | "upstream" | "decision" | "started_at" | "completed_at" | "duration_ms")[];
-            };
+            query?: never;
             header?: {
                 /** @description Your own name for this request in logs and answers. One is made when it is absent. */
                 "X-Request-ID"?: components["parameters"]["RequestId"];
@@ -5530,7 +4888,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Execution"] | components["schemas"]["ExecutionSelection"];
+                    "application/json": components["schemas"]["Execution"];
                 };
             };
             400: components["responses"]["InvalidRequestError"];
@@ -5552,8 +4910,6 @@ export interface operations {
                 cursor?: string;
                 /** @description Order by created_at, name; `-` before a name for descending. Newest first when absent. */
                 sort?: ("created_at" | "-created_at" | "name" | "-name")[];
-                /** @description Only these fields of each object; `id` and `object` always stay */
-                fields?: ("id" | "object" | "workspace_id" | "metadata" | "created_at" | "updated_at" | "name" | "prefix" | "last_four" | "status" | "action_ids" | "grants" | "not_before" | "expires_at" | "max_uses" | "uses" | "allowed_ips" | "rate_limit_rpm" | "last_used_at" | "revoked_at" | "created_by")[];
                 /** @description Only tokens in this state. Default: `active`. */
                 status?: "active" | "revoked" | "expired" | "exhausted";
                 /** @description Only tokens that may run this action */
@@ -5618,7 +4974,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description JSON */
+        /** @description A JSON object */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["CreateToken"];
@@ -5656,10 +5012,7 @@ export interface operations {
     };
     tokens_get: {
         parameters: {
-            query?: {
-                /** @description Only these fields of each object; `id` and `object` always stay */
-                fields?: ("id" | "object" | "workspace_id" | "metadata" | "created_at" | "updated_at" | "name" | "prefix" | "last_four" | "status" | "action_ids" | "grants" | "not_before" | "expires_at" | "max_uses" | "uses" | "allowed_ips" | "rate_limit_rpm" | "last_used_at" | "revoked_at" | "created_by")[];
-            };
+            query?: never;
             header?: {
                 /** @description Your own name for this request in logs and answers. One is made when it is absent. */
                 "X-Request-ID"?: components["parameters"]["RequestId"];
@@ -5686,7 +5039,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Token"] | components["schemas"]["TokenSelection"];
+                    "application/json": components["schemas"]["Token"];
                 };
             };
             400: components["responses"]["InvalidRequestError"];
@@ -5762,7 +5115,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description JSON */
+        /** @description A JSON object; an absent body counts as `{}` */
         requestBody?: {
             content: {
                 "application/json": components["schemas"]["RotateToken"];
@@ -5807,8 +5160,6 @@ export interface operations {
                 cursor?: string;
                 /** @description Order by created_at; `-` before a name for descending. Newest first when absent. */
                 sort?: ("created_at" | "-created_at")[];
-                /** @description Only these fields of each object; `id` and `object` always stay */
-                fields?: ("id" | "object" | "workspace_id" | "created_at" | "updated_at" | "kind" | "status" | "source" | "action_id" | "version" | "token_id" | "input" | "output" | "error" | "upstream" | "decision" | "started_at" | "completed_at" | "duration_ms")[];
                 /** @description Only executions of this action */
                 action_id?: string;
                 /** @description Only executions in this state */
@@ -5861,10 +5212,7 @@ export interface operations {
     };
     executions_get: {
         parameters: {
-            query?: {
-                /** @description Only these fields of each object; `id` and `object` always stay */
-                fields?: ("id" | "object" | "workspace_id" | "created_at" | "updated_at" | "kind" | "status" | "source" | "action_id" | "version" | "token_id" | "input" | "output" | "error" | "upstream" | "decision" | "started_at" | "completed_at" | "duration_ms")[];
-            };
+            query?: never;
             header?: {
                 /** @description Your own name for this request in logs and answers. One is made when it is absent. */
                 "X-Request-ID"?: components["parameters"]["RequestId"];
@@ -5891,7 +5239,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Execution"] | components["schemas"]["ExecutionSelection"];
+                    "application/json": components["schemas"]["Execution"];
                 };
             };
             400: components["responses"]["InvalidRequestError"];
@@ -6036,7 +5384,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description JSON */
+        /** @description A JSON object; an absent body counts as `{}` */
         requestBody?: {
             content: {
                 "application/json": components["schemas"]["CallInput"];
@@ -6110,7 +5458,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description JSON */
+        /** @description A JSON object; an absent body counts as `{}` */
         requestBody?: {
             content: {
                 "application/json": components["schemas"]["CallInput"];
@@ -6154,8 +5502,6 @@ export interface operations {
                 cursor?: string;
                 /** @description Order by created_at, updated_at, name; `-` before a name for descending. Newest first when absent. */
                 sort?: ("created_at" | "-created_at" | "updated_at" | "-updated_at" | "name" | "-name")[];
-                /** @description Only these fields of each object; `id` and `object` always stay */
-                fields?: ("id" | "object" | "workspace_id" | "metadata" | "created_at" | "updated_at" | "name" | "type" | "status" | "version" | "fingerprint" | "expires_at" | "last_rotated_at" | "used_by")[];
                 /** @description Only secrets of this kind */
                 type?: "api_key" | "bearer" | "basic" | "oauth2" | "header" | "generic";
                 /** @description Only objects created at this moment or later */
@@ -6222,7 +5568,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description JSON */
+        /** @description A JSON object */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["CreateSecret"];
@@ -6260,10 +5606,7 @@ export interface operations {
     };
     secrets_get: {
         parameters: {
-            query?: {
-                /** @description Only these fields of each object; `id` and `object` always stay */
-                fields?: ("id" | "object" | "workspace_id" | "metadata" | "created_at" | "updated_at" | "name" | "type" | "status" | "version" | "fingerprint" | "expires_at" | "last_rotated_at" | "used_by")[];
-            };
+            query?: never;
             header?: {
                 /** @description Your own name for this request in logs and answers. One is made when it is absent. */
                 "X-Request-ID"?: components["parameters"]["RequestId"];
@@ -6290,7 +5633,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Secret"] | components["schemas"]["SecretSelection"];
+                    "application/json": components["schemas"]["Secret"];
                 };
             };
             400: components["responses"]["InvalidRequestError"];
@@ -6366,7 +5709,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description JSON */
+        /** @description A JSON object; an absent body counts as `{}` */
         requestBody?: {
             content: {
                 "application/json": components["schemas"]["UpdateSecret"];
@@ -6411,8 +5754,6 @@ export interface operations {
                 cursor?: string;
                 /** @description Order by created_at, name; `-` before a name for descending. Newest first when absent. */
                 sort?: ("created_at" | "-created_at" | "name" | "-name")[];
-                /** @description Only these fields of each object; `id` and `object` always stay */
-                fields?: ("id" | "object" | "workspace_id" | "metadata" | "created_at" | "updated_at" | "name" | "prefix" | "last_four" | "status" | "scopes" | "rate_limit_tier" | "allowed_ips" | "expires_at" | "last_used_at" | "revoked_at" | "created_by")[];
                 /** @description Only keys in this state. Default: all but revoked ones. */
                 status?: "active" | "revoked" | "expired";
                 /** @description Only objects created at this moment or later */
@@ -6475,7 +5816,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description JSON */
+        /** @description A JSON object */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["CreateApiKey"];
@@ -6513,10 +5854,7 @@ export interface operations {
     };
     apiKeys_get: {
         parameters: {
-            query?: {
-                /** @description Only these fields of each object; `id` and `object` always stay */
-                fields?: ("id" | "object" | "workspace_id" | "metadata" | "created_at" | "updated_at" | "name" | "prefix" | "last_four" | "status" | "scopes" | "rate_limit_tier" | "allowed_ips" | "expires_at" | "last_used_at" | "revoked_at" | "created_by")[];
-            };
+            query?: never;
             header?: {
                 /** @description Your own name for this request in logs and answers. One is made when it is absent. */
                 "X-Request-ID"?: components["parameters"]["RequestId"];
@@ -6543,7 +5881,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ApiKey"] | components["schemas"]["ApiKeySelection"];
+                    "application/json": components["schemas"]["ApiKey"];
                 };
             };
             400: components["responses"]["InvalidRequestError"];
@@ -6611,8 +5949,6 @@ export interface operations {
                 cursor?: string;
                 /** @description Order by created_at; `-` before a name for descending. Newest first when absent. */
                 sort?: ("created_at" | "-created_at")[];
-                /** @description Only these fields of each object; `id` and `object` always stay */
-                fields?: ("id" | "object" | "workspace_id" | "metadata" | "created_at" | "updated_at" | "name" | "slug" | "tier" | "status" | "settings")[];
             };
             header?: {
                 /** @description Your own name for this request in logs and answers. One is made when it is absent. */
@@ -6651,10 +5987,7 @@ export interface operations {
     };
     workspaces_get: {
         parameters: {
-            query?: {
-                /** @description Only these fields of each object; `id` and `object` always stay */
-                fields?: ("id" | "object" | "workspace_id" | "metadata" | "created_at" | "updated_at" | "name" | "slug" | "tier" | "status" | "settings")[];
-            };
+            query?: never;
             header?: {
                 /** @description Your own name for this request in logs and answers. One is made when it is absent. */
                 "X-Request-ID"?: components["parameters"]["RequestId"];
@@ -6681,7 +6014,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Workspace"] | components["schemas"]["WorkspaceSelection"];
+                    "application/json": components["schemas"]["Workspace"];
                 };
             };
             400: components["responses"]["InvalidRequestError"];
@@ -6711,7 +6044,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description JSON */
+        /** @description A JSON object; an absent body counts as `{}` */
         requestBody?: {
             content: {
                 "application/json": components["schemas"]["UpdateWorkspace"];
@@ -6764,7 +6097,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description JSON */
+        /** @description A JSON object; an absent body counts as `{}` */
         requestBody?: {
             content: {
                 "application/json": Record<string, never>;
@@ -6817,7 +6150,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description JSON */
+        /** @description A JSON object; an absent body counts as `{}` */
         requestBody?: {
             content: {
                 "application/json": Record<string, never>;
@@ -6862,8 +6195,6 @@ export interface operations {
                 cursor?: string;
                 /** @description Order by created_at; `-` before a name for descending. Newest first when absent. */
                 sort?: ("created_at" | "-created_at")[];
-                /** @description Only these fields of each object; `id` and `object` always stay */
-                fields?: ("id" | "object" | "workspace_id" | "created_at" | "action" | "occurred_at" | "outcome" | "actor" | "targets" | "changes" | "context" | "seq" | "prev_hash" | "hash")[];
                 /** @description Only events of this kind */
                 action?: components["schemas"]["AuditAction"];
                 /** @description Only what this key or token did */
@@ -6914,10 +6245,7 @@ export interface operations {
     };
     audit_get: {
         parameters: {
-            query?: {
-                /** @description Only these fields of each object; `id` and `object` always stay */
-                fields?: ("id" | "object" | "workspace_id" | "created_at" | "action" | "occurred_at" | "outcome" | "actor" | "targets" | "changes" | "context" | "seq" | "prev_hash" | "hash")[];
-            };
+            query?: never;
             header?: {
                 /** @description Your own name for this request in logs and answers. One is made when it is absent. */
                 "X-Request-ID"?: components["parameters"]["RequestId"];
@@ -6944,7 +6272,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AuditEvent"] | components["schemas"]["AuditEventSelection"];
+                    "application/json": components["schemas"]["AuditEvent"];
                 };
             };
             400: components["responses"]["InvalidRequestError"];

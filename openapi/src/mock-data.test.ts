@@ -1,0 +1,49 @@
+import { contract } from '@narrowapi/contract'
+import { describe, expect, it } from 'vitest'
+import { toDocument } from './document.ts'
+import { printMockData } from './mock-data.ts'
+
+const text = printMockData(contract, toDocument(contract, '1.0.0'))
+
+/** One generated member as it will be at run time. */
+const member = (name: string) => {
+  const line = text.split('\n').findLast((one) => one.startsWith(`  ${name}: `)) ?? ''
+  return JSON.parse(line.slice(line.indexOf(': ') + 2, -1))
+}
+
+describe('the data of the mock', () => {
+  it('begins each object empty where it may be, and with its example where it may not', () => {
+    expect(member('Token')).toMatchObject({
+      object: 'token',
+      name: 'support-bot',
+      grants: [],
+      metadata: {},
+      expires_at: null,
+      revoked_at: null,
+    })
+    expect(member('Workspace').settings).toMatchObject({ timezone: 'UTC', execution_retention_days: 30 })
+    expect(member('Action').response).toEqual(expect.any(Object))
+  })
+
+  it('holds the schemas of requests with all that they refer to, without words for readers', () => {
+    const known = new Set([...text.matchAll(/^ {2}(\w+): /gm)].map(([, name]) => name))
+    const named = [...text.matchAll(/"\$ref":"([^"]+)"/g)].map(([, name]) => name)
+    expect(named.length).toBeGreaterThan(10)
+    expect(named.filter((name) => !known.has(name))).toEqual([])
+    const { properties } = member('CreateToken')
+    expect(properties.max_uses).toEqual({
+      type: ['integer', 'null'],
+      minimum: 1,
+      maximum: 1_000_000_000,
+      default: null,
+    })
+  })
+
+  it('types each operation by what it takes and gives', () => {
+    expect(text).toContain(
+      "'actions.listVersions': { path: '/api/v1/actions/{id}/versions'; query: ListActionVersionsQuery; data: PageData<ActionVersion> }",
+    )
+    expect(text).toContain("'secrets.delete': { path: '/api/v1/secrets/{id}'; data: undefined }")
+    expect(text).toContain("'x.execute': { path: '/x/{action_id}'; body: CallInput; data: UpstreamAnswer }")
+  })
+})

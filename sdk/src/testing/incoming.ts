@@ -1,0 +1,134 @@
+import { apiError, invalidBody } from './api-error.ts'
+import { blanks, inputs, schemas } from './generated/operations.ts'
+import type { Query } from './list.ts'
+import { rowOf } from './operations.ts'
+import { check, type Fields, isObject, type Schema } from './schema.ts'
+
+/** A request that arrived whole. */
+export interface Incoming {
+  readonly method: string
+  /** As it was sent, still percent-encoded. */
+  readonly path: string
+  /** Without the question mark. */
+  readonly search: string
+  readonly headers: Headers
+  readonly text: string
+}
+
+const resolve = (name: string): Schema | undefined => schemas[name]
+
+/** The query as the operation declares it: numbers as numbers, lists as lists, unknown names refused. */
+export const readQuery = (operation: string, { search }: Incoming): Query => {
+  const schema = querySchemaOf(operation)
+  const { value, details } = check(schema, parseQuery(search, schema), { resolve, fill: true })
+  if (details.length > 0) {
+    // A list is one parameter, whichever of its entries is wrong.
+    const named = details.map(({ field, message }) =>
+      /\.\d+$/.test(field)
+        ? {
+            field: field.replace(/\.\d+$/, ''),
+            message: message.replace('one of', 'a comma-separated list of'),
+          }
+        : { field, message },
+    )
+    throw apiError('validation_failed', { message: 'query parameters are invalid', details: named })
+  }
+  // The schema is that of an object.
+  return value as Query
+}
+
+const querySchemaOf = (operation: string): Schema => {
+  const schema = inputs[operation]?.query ?? { type: 'object', additionalProperties: false }
+  if (!schema.properties?.fields) return schema
+  const names = Object.keys(blanks[rowOf(operation).answer ?? ''] ?? {})
+  const fields: Schema = {
+    type: 'array',
+    items: { type: 'string', enum: names },
+    minItems: 1,
+    uniqueItems: true,
+  }
+  return { ...schema, properties: { ...schema.properties, fields } }
+}
+
+/** The same without a judgement, for the record. */
+export const parseQuery = (search: string, { properties = {} }: Schema): Record<string, unknown> => {
+  const query: Record<string, unknown> = {}
+  for (const [written, text] of new URLSearchParams(search)) {
+    const [, key] = /^metadata\[(.+)\]$/s.exec(written) ?? []
+    if (key !== undefined) {
+      query.metadata = { ...(isObject(query.metadata) ? query.metadata : {}), [key]: text }
+      continue
+    }
+    const name = aliases[written] ?? written
+    if (Object.hasOwn(query, name)) {
+      const details = [{ field: name, message: 'must be sent once' }]
+      throw apiError('validation_failed', { message: 'query parameters are invalid', details })
+    }
+    query[name] = toValue(properties[name], text)
+  }
+  return query
+}
+
+/** Reference names of a parameter that this API calls otherwise. */
+const aliases: { readonly [name: string]: string } = {
+  per_page: 'limit',
+  from: 'created_after',
+  to: 'created_before',
+}
+
+const toValue = (schema: Schema | undefined, text: string): unknown => {
+  if (schema?.type === 'integer') return /^-?\d{1,15}$/.test(text) ? Number(text) : text
+  return schema?.type === 'array' ? text.split(',') : text
+}
+
+/** The body with its defaults. An absent one counts as `{}`. */
+export const readBody = (operation: string, incoming: Incoming): Fields => {
+  const schema = inputs[operation]?.body
+  if (!schema || incoming.method === 'GET') return {}
+  const { value, details } = check(schema, parseBody(incoming), { resolve, fill: true })
+  if (details.length > 0) throw invalidBody(details)
+  // Every body of the contract is an object.
+  return value as Fields
+}
+
+export const parseBody = ({ text, headers }: Incoming): unknown => {
+  if (text === '') return {}
+  if (
+    !/^application\/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?;?\s*$/i.test(headers.get('content-type') ?? '')
+  )
+    throw apiError('unsupported_media_type', { message: 'Send the body as application/json in UTF-8' })
+  if (text.length > MAX_BODY)
+    throw apiError('payload_too_large', { message: `The body may have at most ${MAX_BODY} bytes` })
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw apiError('invalid_request', { message: 'The body is not JSON' })
+  }
+}
+
+const MAX_BODY = 1_048_576
+
+/** For seeds: a body as the API would take it. */
+export const completeBody = (operation: string, body: object): { body: Fields; problem: string } => {
+  const { value, details } = check(inputs[operation]?.body ?? {}, body, { resolve, fill: true })
+  return {
+    body: value as Fields,
+    problem: details.map(({ field, message }) => `${field} ${message}`).join(', '),
+  }
+}
+
+/** The key, or null when none was sent. */
+export const readIdempotencyKey = ({ headers }: Incoming): string | null => {
+  const key = headers.get('idempotency-key')
+  if (key === null || (key.length > 0 && key.length <= 255)) return key
+  throw apiError('invalid_request', { message: 'Idempotency-Key must have 1 to 255 characters' })
+}
+
+/** The version a caller says it has read; `*` matches whatever there is. */
+export const readIfMatch = ({ headers }: Incoming): number | null => {
+  const text = headers.get('if-match')
+  if (text === null || text === '*') return null
+  const [, version] = /^(?:W\/)?"(\d{1,9})"$/.exec(text) ?? []
+  if (version !== undefined) return Number(version)
+  throw apiError('invalid_request', { message: 'If-Match must be an ETag of this object, such as "3"' })
+}
