@@ -75,7 +75,7 @@ const goalText = (row: Measured, goals: readonly Goal[], measured: readonly Meas
     })
     .join(', ')
 
-const median = (values: readonly number[]): number => {
+export const median = (values: readonly number[]): number => {
   const sorted = values.toSorted((left, right) => left - right)
   const middle = Math.floor(sorted.length / 2)
   const [low = Number.NaN, high = Number.NaN] = [sorted[middle - 1], sorted[middle]]
@@ -83,7 +83,7 @@ const median = (values: readonly number[]): number => {
 }
 
 /** Names to the left, numbers to the right. */
-const table = (rows: readonly (readonly string[])[]): string => {
+export const table = (rows: readonly (readonly string[])[]): string => {
   const widths = (rows[0] ?? []).map((_, column) =>
     Math.max(...rows.map((row) => (row[column] ?? '').length)),
   )
