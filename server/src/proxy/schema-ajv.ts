@@ -2,9 +2,9 @@ import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js'
 import { canonicalText } from '../canonical-json.ts'
 import { Budget, BudgetSpent, costOfMembers } from './schema-budget.ts'
 import { formats } from './schema-format.ts'
-import type { JsonSchema } from './schema-keywords.ts'
 import { isMultipleOf } from './schema-number.ts'
 import { compilePattern } from './schema-pattern.ts'
+import type { Prepared } from './schema-prepare.ts'
 
 /** The errors found in a value, none when it is valid, or null when looking on would cost too much. */
 export type Check = (value: unknown) => readonly ErrorObject[] | null
@@ -14,8 +14,8 @@ export type Check = (value: unknown) => readonly ErrorObject[] | null
  * in binary fractions (`multipleOf`) or by calling what the value holds (`enum`, `const`: an own `valueOf` in
  * the value would be called) are replaced by ours.
  */
-export const compileWithAjv = (schema: JsonSchema, mode: 'first-error' | 'all-errors'): Check => {
-  const { ajv, units } = engines[mode]
+export const compileWithAjv = ({ schema, tracks }: Prepared, mode: 'first-error' | 'all-errors'): Check => {
+  const { ajv, units } = engines[tracks ? 'tracking' : 'plain'][mode]
   try {
     const validate = ajv.compile(schema)
     return (value) => {
@@ -51,7 +51,7 @@ const regExp = Object.assign(
   { code: 'linear' },
 )
 
-const createAjv = (allErrors: boolean) => {
+const createAjv = (allErrors: boolean, tracks: boolean) => {
   const ajv = new Ajv2020({
     allErrors,
     // The schema has been checked by `checkSchema`, which is stricter and names the place.
@@ -74,6 +74,8 @@ const createAjv = (allErrors: boolean) => {
       ]),
     ),
   })
+  // This class sets it whatever its options say. Noting what was looked at costs time and is rarely asked for.
+  ajv.opts.unevaluated = tracks
   for (const keyword of ['enum', 'const', 'uniqueItems', 'multipleOf']) ajv.removeKeyword(keyword)
   ajv.addKeyword({
     keyword: 'weight',
@@ -124,8 +126,10 @@ const spendOnText = (value: unknown): string => {
 
 const isComposite = (value: unknown) => value !== null && typeof value === 'object'
 
-const engines = {
-  'first-error': { ajv: createAjv(false), units: 8_000_000 },
+const createEngines = (tracks: boolean) => ({
+  'first-error': { ajv: createAjv(false, tracks), units: 8_000_000 },
   // Every error is an object, so the second look at a refused value has a smaller budget.
-  'all-errors': { ajv: createAjv(true), units: 200_000 },
-}
+  'all-errors': { ajv: createAjv(true, tracks), units: 200_000 },
+})
+
+const engines = { plain: createEngines(false), tracking: createEngines(true) }

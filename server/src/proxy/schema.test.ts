@@ -481,3 +481,102 @@ test('matches as JavaScript does wherever it accepts a pattern of plain parts', 
     }),
   )
 })
+
+test.each<[string, JsonSchema, unknown, boolean]>([
+  ['a condition that holds', { if: { properties: { a: {} } } }, { a: 1 }, true],
+  ['a condition that fails', { if: { properties: { a: { const: 2 } } } }, { a: 1 }, false],
+  [
+    'a condition that fails beside its else',
+    { if: { properties: { a: {} }, required: ['b'] }, else: { properties: { c: {} } } },
+    { a: 1 },
+    false,
+  ],
+  ['a branch not taken', parse('{"if":{"required":["b"]},"then":{"properties":{"a":{}}}}'), { a: 1 }, false],
+  ['a form that does not fit', { anyOf: [{ properties: { a: {} }, required: ['b'] }, {}] }, { a: 1 }, false],
+  ['what is excluded', { not: { properties: { a: {} }, required: ['b'] } }, { a: 1 }, false],
+])('takes %s for what it says about known fields', (_name, schema, value, isValid) => {
+  const found = errorsOf({ type: 'object', ...schema, unevaluatedProperties: false }, value)
+  expect(found === null).toBe(isValid)
+})
+
+/** JSON Schema 2020-12, section 11, for the keywords below: the names that were looked at, or null for a refusal. */
+const lookedAt = (schema: JsonSchema, value: Record<string, number>): Set<string> | null => {
+  const {
+    properties = {},
+    patternProperties = {},
+    required = [],
+    anyOf,
+    oneOf,
+    allOf,
+    ...rest
+  } = schema as {
+    [keyword: string]: never
+  }
+  const names = Object.keys(value)
+  const seen = new Set<string>()
+  const judge = (inner: JsonSchema) => lookedAt(inner, value)
+  const take = (found: Set<string> | null) => {
+    for (const name of found ?? []) seen.add(name)
+    return found !== null
+  }
+  if ((required as string[]).some((name) => !names.includes(name))) return null
+  for (const name of names) {
+    const rules = [
+      ...Object.entries<JsonSchema>(properties).filter(([known]) => known === name),
+      ...Object.entries<JsonSchema>(patternProperties).filter(([start]) => name.startsWith(start.slice(1))),
+    ]
+    if (rules.some(([, rule]) => 'const' in rule && rule.const !== value[name])) return null
+    if (rules.length > 0) seen.add(name)
+  }
+  const fitting = (list: JsonSchema[]) => list.map(judge).filter((found) => found !== null)
+  if (allOf && fitting(allOf).length < (allOf as JsonSchema[]).length) return null
+  if (anyOf && fitting(anyOf).length === 0) return null
+  if (oneOf && fitting(oneOf).length !== 1) return null
+  for (const list of [allOf, anyOf, oneOf]) if (list) for (const found of fitting(list)) take(found)
+  if (rest.if) {
+    const branch = take(judge(rest.if)) ? rest.then : rest.else
+    if (branch && !take(judge(branch))) return null
+  }
+  if (rest.unevaluatedProperties === false && names.some((name) => !seen.has(name))) return null
+  return rest.unevaluatedProperties === undefined ? seen : new Set(names)
+}
+
+test('keeps track of known fields through every branch, and never throws', () => {
+  const name = fc.constantFrom('a', 'ab', 'b', 'c')
+  const rule = fc.constantFrom<JsonSchema>({}, { const: 1 })
+  const flat = {
+    properties: fc.dictionary(name, rule, { maxKeys: 2 }),
+    patternProperties: fc.dictionary(fc.constantFrom('^a', '^b'), rule, { minKeys: 1, maxKeys: 2 }),
+    required: fc.uniqueArray(name, { maxLength: 1 }),
+    unevaluatedProperties: fc.boolean(),
+  }
+  const { schema } = fc.letrec<{ schema: JsonSchema }>((tie) => {
+    const list = fc.array(tie('schema'), { minLength: 1, maxLength: 2 })
+    const branches = {
+      allOf: list,
+      anyOf: list,
+      oneOf: list,
+      if: tie('schema'),
+      // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema, never awaited
+      then: tie('schema'),
+      else: tie('schema'),
+    }
+    return {
+      schema: fc.oneof(
+        { maxDepth: 2 },
+        fc.record(flat, { requiredKeys: [] }),
+        fc.record({ ...flat, ...branches }, { requiredKeys: [] }),
+      ),
+    }
+  })
+  const values = fc.array(fc.dictionary(name, fc.constantFrom(1, 2)), { minLength: 1, maxLength: 4 })
+  fc.assert(
+    fc.property(schema, values, (inner, all) => {
+      const whole = { type: 'object', ...inner }
+      if (refusal(whole) !== null) return
+      const validate = compileSchema(whole)
+      for (const value of all) expect(validate(value) === null).toBe(lookedAt(inner, { ...value }) !== null)
+    }),
+    { numRuns: 150 },
+  )
+})

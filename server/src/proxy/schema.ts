@@ -73,7 +73,7 @@ const byObject = new WeakMap<JsonSchema, Validate>()
  * Only a refused value is looked at again for all its errors, by a validator that is made when first needed.
  */
 const compile = (schema: JsonSchema): Validate => {
-  const prepared = prepareSchema(schema).schema
+  const prepared = prepareSchema(schema)
   const findFirst = compileWithAjv(prepared, 'first-error')
   let findAll: typeof findFirst | undefined
   return (value) => {
