@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { createHeaderPicker, shapeOutput } from './redact-output.ts'
+import { createHeaderPicker, shapeOutput, shapeOutputSchema } from './redact-output.ts'
+import { compileSchema } from './schema.ts'
 
 const output = {
   id: 1,
@@ -113,5 +114,71 @@ describe('headers of an answer', () => {
         ['x-good', '1'],
       ]),
     ).toEqual([['x-good', '1']])
+  })
+})
+
+describe('the schema shown of an answer', () => {
+  const schema = {
+    type: 'object',
+    properties: {
+      id: { type: 'string' },
+      owner: {
+        type: 'object',
+        properties: { name: { type: 'string' }, iban: { type: 'string' } },
+        required: ['iban'],
+      },
+      items: { type: 'array', uniqueItems: true, items: { $ref: '#/$defs/item' } },
+      tags: {
+        type: 'array',
+        uniqueItems: true,
+        items: { type: 'object', properties: { name: { type: 'string' } } },
+      },
+    },
+    required: ['id', 'owner', 'tags'],
+    $defs: { item: { type: 'object', properties: { price: { type: 'integer' } } } },
+  }
+  const answer = {
+    id: 're_1',
+    owner: { name: 'Ada', iban: 'DE00' },
+    items: [{ price: 3 }],
+    tags: [{ name: 'a' }, { name: 'b' }],
+    more: 1,
+  }
+
+  test.each([
+    { fields: null, redact: null },
+    { fields: ['id', 'owner.name'], redact: null },
+    { fields: ['owner'], redact: ['owner.iban'] },
+    { fields: ['items.price', 'tags.name', 'more', 'unknown.deep'], redact: null },
+    { fields: null, redact: ['owner.iban', 'tags.name', 'items.price', 'missing'] },
+  ])('is one that every answer fits after the policy: %o', (policy) => {
+    const shown = shapeOutputSchema(schema, policy)
+    expect(compileSchema(shown)(shapeOutput(answer, policy))).toBeNull()
+  })
+
+  test('promises nothing that is cut, and tells what is hidden', () => {
+    expect(shapeOutputSchema(schema, { fields: ['id', 'owner.iban'], redact: ['owner.iban'] })).toEqual({
+      type: 'object',
+      properties: {
+        id: { type: 'string' },
+        owner: {
+          type: 'object',
+          properties: { iban: { const: '[redacted]' } },
+          required: ['iban'],
+          additionalProperties: false,
+        },
+      },
+      required: ['id'],
+      additionalProperties: false,
+      $defs: schema.$defs,
+    })
+  })
+
+  test('is open where a path leads through alternatives', () => {
+    const either = { type: 'object', properties: { a: { anyOf: [{ type: 'object' }, { type: 'null' }] } } }
+    expect(shapeOutputSchema(either, { fields: ['a.b'], redact: null })).toMatchObject({
+      properties: { a: {} },
+    })
+    expect(shapeOutputSchema({ $ref: '#/$defs/x' }, { fields: ['a'], redact: null })).toEqual({})
   })
 })

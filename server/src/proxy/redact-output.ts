@@ -1,4 +1,5 @@
 import { type Header, redacted } from './redact.ts'
+import type { JsonSchema } from './schema-keywords.ts'
 import { isHeaderValue } from './template-headers.ts'
 import { isRecord } from './template-schema.ts'
 
@@ -109,6 +110,64 @@ const neverPassedPrefixes = [
 
 const isNeverPassed = (name: string): boolean =>
   neverPassed.has(name) || neverPassedPrefixes.some((prefix) => name.startsWith(prefix))
+
+/**
+ * The schema of what a policy leaves of answers that fit `schema`, for callers: nothing is promised that is cut or
+ * hidden. Where a path leads through more than plain objects and arrays, anything is possible.
+ */
+export const shapeOutputSchema = (schema: JsonSchema, { fields, redact }: OutputPolicy): JsonSchema => {
+  const hidden = redact && redact.length > 0 ? hideInSchema(schema, pathTree(redact)) : schema
+  const shaped = fields ? selectInSchema(hidden, pathTree(fields)) : hidden
+  const { $defs, definitions } = schema
+  return { ...shaped, ...($defs ? { $defs } : {}), ...(definitions ? { definitions } : {}) }
+}
+
+const selectInSchema = (schema: unknown, tree: PathTree): JsonSchema => {
+  if (!isPlain(schema)) return {}
+  if (schema.type === 'array') return { type: 'array', items: selectInSchema(schema.items, tree) }
+  const { properties, required } = membersOf(schema)
+  const kept = [...tree].map(([key, below]): [string, unknown] => {
+    const member = Object.hasOwn(properties, key) ? properties[key] : {}
+    return [key, below.size === 0 ? member : selectInSchema(member, below)]
+  })
+  // What lies deeper is dropped when it is no object, so only whole members are certain.
+  const certain = required.filter((key) => tree.get(key)?.size === 0)
+  return {
+    type: 'object',
+    properties: Object.fromEntries(kept),
+    required: certain,
+    additionalProperties: false,
+  }
+}
+
+const hideInSchema = (schema: unknown, tree: PathTree): JsonSchema => {
+  if (!isPlain(schema)) return {}
+  // What is hidden is alike everywhere.
+  if (schema.type === 'array')
+    return { ...schema, uniqueItems: false, items: hideInSchema(schema.items, tree) }
+  const { properties } = membersOf(schema)
+  const changed = [...tree].map(([key, below]): [string, unknown] => {
+    const member = Object.hasOwn(properties, key) ? properties[key] : {}
+    return [key, below.size === 0 ? { const: redacted } : hideInSchema(member, below)]
+  })
+  return { ...schema, properties: { ...properties, ...Object.fromEntries(changed) } }
+}
+
+/** An object or array and nothing else, described in its own place. */
+const isPlain = (schema: unknown): schema is JsonSchema =>
+  isRecord(schema) &&
+  (schema.type === 'object' || schema.type === 'array') &&
+  !Object.keys(schema).some((keyword) => elsewhere.has(keyword))
+
+const elsewhere = new Set(
+  `$ref allOf anyOf oneOf not if then else dependentSchemas dependentRequired patternProperties prefixItems
+  contains unevaluatedProperties unevaluatedItems enum const`.split(/\s+/),
+)
+
+const membersOf = ({ properties, required }: JsonSchema) => ({
+  properties: isRecord(properties) ? properties : {},
+  required: Array.isArray(required) ? required.map(String) : [],
+})
 
 /** Paths as a tree: `['a.b', 'a.c']` becomes a → (b, c). An empty node is the end of a path. */
 type PathTree = Map<string, PathTree>

@@ -1,6 +1,7 @@
 import type { Callable } from '@narrowapi/contract'
 import type { HeldGrant, Holder } from '../../proxy/authority.ts'
 import type { LoadedAction } from '../../proxy/catalogue.ts'
+import { shapeOutputSchema } from '../../proxy/redact-output.ts'
 import { shownSchema } from '../../proxy/schema.ts'
 import type { Uses } from './queries.ts'
 
@@ -17,7 +18,9 @@ export const callableOf = (action: LoadedAction, grant: HeldGrant, holder: Holde
     description: definition.description,
     version: action.version,
     input_schema: { ...shownSchema(definition.input_schema, fixed) },
-    output_schema: definition.output_schema,
+    output_schema: definition.output_schema && {
+      ...shapeOutputSchema(definition.output_schema, definition.response),
+    },
     constraints: [...definition.constraints, ...grant.constraints],
     annotations: definition.annotations,
     examples: Array.isArray(examples) ? examples : [],
