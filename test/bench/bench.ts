@@ -5,8 +5,8 @@
  * - `POST /x/{id}` with everything on (token, limits, schema, constraint, template, secret, durable record)
  *   against Express with http-proxy-middleware, which only forwards. `/x` appears twice: with a row written
  *   before the call and its outcome after it, which is the default, and with the one row of an action that is
- *   declared read-only and idempotent. The upstream itself is the last peer: how fast it and the load generator
- *   are, so that neither is what is measured.
+ *   declared read-only and idempotent. The least that a proxy in Node can do stands beside them. The upstream
+ *   itself is the last peer: how fast it and the load generator are, so that neither is what is measured.
  * - a page of 20 executions against a plain Express route that reads the same rows with the same driver.
  *
  * How to read the tables. The first peer is the baseline; columns with × are ratios to it, taken within each
@@ -42,6 +42,7 @@ const names = {
   passThrough: 'Express + http-proxy-middleware',
   twoRows: '/x, recorded before and after',
   oneRow: '/x, recorded once',
+  bare: 'bare node:http + undici',
   upstream: 'the upstream itself',
   plainList: 'plain Express route',
   list: 'GET /api/v1/executions',
@@ -77,6 +78,7 @@ const compareCalls = async (
 ): Promise<string[]> => {
   const upstream = await startProgram('upstream.ts')
   const passThrough = await startProgram('pass-through.ts', [upstream.url])
+  const bare = await startProgram('bare.ts', [upstream.url])
   const { token, twoRows, oneRow } = await prepare(product, upstream.url)
   const call = (name: string, url: string, cpu: Peer['cpu']): Peer => ({
     name,
@@ -96,6 +98,7 @@ const compareCalls = async (
       call(names.passThrough, `${passThrough.url}${forwarded}`, cpuOf(passThrough)),
       call(names.twoRows, `${product.url}/x/${twoRows}`, cpuOfProduct(product)),
       call(names.oneRow, `${product.url}/x/${oneRow}`, cpuOfProduct(product)),
+      call(names.bare, `${bare.url}${forwarded}`, cpuOf(bare)),
       call(names.upstream, `${upstream.url}${forwarded}`, cpuOf(upstream)),
     ],
     plans.calls,
@@ -103,6 +106,7 @@ const compareCalls = async (
   const served = Number(await (await fetch(`${upstream.url}/served`)).text())
   upstream.child.disconnect()
   passThrough.child.disconnect()
+  bare.child.disconnect()
   print(comparison('A call of 299 bytes, answered with 447, all checks on', measured, goals))
   return [
     ...wrongAnswers(measured),
