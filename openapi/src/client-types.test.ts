@@ -71,8 +71,10 @@ test('says of an operation what it takes, raises and looks like', () => {
    * It stays.
    *
    * @param body What to create.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `)
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with a code of all {@link Operations}
+   * @deprecated
+`)
   expect(text).toContain(`
    * @deprecated
    * @example
@@ -82,7 +84,14 @@ test('says of an operation what it takes, raises and looks like', () => {
    */
   create(body?: CreateThing, options?: RequestOptions): Call<Thing>
 `)
-  expect(text).toMatch(/@throws \{NarrowApiError\} with the code `invalid_request`, `invalid_cursor`/)
+  expect(text).toContain('@throws {NarrowApiError} with `invalid_cursor` or a code of all {@link Operations}')
+})
+
+test('says once which codes any operation may raise', () => {
+  const [all = ''] = /\/\*\*\n \* Every operation of the API[^/]+\//.exec(text) ?? []
+  for (const code of ['`unauthorized`', '`rate_limited`', '`idempotency_in_progress`'])
+    expect(all).toContain(code)
+  expect(text.split('`rate_limited`')).toHaveLength(2)
 })
 
 test('gives of a thing what `fields` names', () => {
@@ -99,9 +108,8 @@ test('names a body that says nothing of itself after its operation', () => {
   expect(text).toContain('/** The body of `things.create`. */\nexport interface CreateThing {')
 })
 
-test('writes functions with the words and types of the methods', () => {
+test('writes functions with the types of the methods', () => {
   const functions = printFunctions(document, routes)
-  expect(functions).toContain(` * await thingsCreate(client, { colour: 'blue' })\n`)
   expect(functions).toContain(`export const thingsList: <const F extends Fields<Thing> = undefined>(
   client: Client,
   query?: ListThingsQuery<F>,

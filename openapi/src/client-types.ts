@@ -1,8 +1,9 @@
 import { printIdTypes } from './id-types.ts'
-import { dotted, type Method, toMethods } from './methods.ts'
+import { printInterfaces } from './interfaces.ts'
+import { commonCodes, dotted, type Method, quoted, toMethods } from './methods.ts'
 import { type Document, nameOf, operationsOf, type Parameter, resolve } from './openapi.ts'
 import type { RouteTable } from './route-table.ts'
-import { printDoc, printNamed, reachableFrom } from './type-text.ts'
+import { type Interface, printAlias, printDoc, reachableFrom, toInterface } from './type-text.ts'
 
 /**
  * The SDK's types: an interface for each thing that is sent or answered, one for each noun with a method for
@@ -28,12 +29,18 @@ export const printClientTypes = (document: Document, routes: RouteTable): string
   return [
     "import type { Call, Fields, PageCall, RequestOptions, Selection } from '../types.ts'\n",
     printIdTypes(),
-    ...printSchemas(document),
-    ...methods.flatMap(({ query }) => query ?? []),
+    ...printInterfaces([...toTypes(document), ...methods.flatMap(({ query }) => query ?? [])]),
     ...interfaces,
-    `/** Every operation of the API, by noun. */\nexport interface Operations {\n${all.join('')}}\n`,
+    `${printDoc(describeAll(), '')}export interface Operations {\n${all.join('')}}\n`,
   ].join('\n')
 }
+
+/** With what each method would otherwise say of its errors again. */
+const describeAll = (): string[] => [
+  'Every operation of the API, by noun.',
+  '',
+  `Any of them may throw a \`NarrowApiError\` with the code ${quoted(commonCodes.all)}, and any that changes something with ${quoted(commonCodes.changes)}. What else one throws, it says itself.`,
+]
 
 const printMethod = ({ name, typeParameters, parameters, answer }: Method): string => {
   const list = parameters.map(({ name, optional, type }) => `${name}${optional ? '?' : ''}: ${type}`)
@@ -43,7 +50,7 @@ const printMethod = ({ name, typeParameters, parameters, answer }: Method): stri
 }
 
 /** What is sent or answered, by name; the lists and errors have types of the SDK's own. */
-const printSchemas = (document: Document): string[] => {
+const toTypes = (document: Document): (Interface | string)[] => {
   const { schemas } = document.components
   const sent = new Set<string>()
   const answered = new Set<string>()
@@ -64,19 +71,15 @@ const printSchemas = (document: Document): string[] => {
   }
   return Object.entries(schemas)
     .filter(([name]) => (sent.has(name) || answered.has(name)) && !name.endsWith('List'))
-    .map(([name, { description = bodies.get(name), ...schema }]) =>
-      printNamed(
-        name,
-        { ...schema, ...(description && { description }) },
-        {
-          io: answered.has(name) ? 'output' : 'input',
-          indent: '',
-          schemas,
-          // What comes back as it was sent can be sent again.
-          isClosed: `${name}Input` in schemas,
-        },
-      ),
-    )
+    .map(([name, { description = bodies.get(name), ...rest }]) => {
+      const schema = { ...rest, ...(description && { description }) }
+      const io = answered.has(name) ? ('output' as const) : ('input' as const)
+      // What comes back as it was sent can be sent again.
+      const place = { io, indent: '', schemas, isClosed: `${name}Input` in schemas }
+      return schema.type === 'object' && schema.properties
+        ? toInterface(name, schema, place)
+        : printAlias(name, schema, place)
+    })
 }
 
 const operationsName = (noun: string): string => `${noun.charAt(0).toUpperCase()}${noun.slice(1)}Operations`

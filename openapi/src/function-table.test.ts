@@ -20,10 +20,13 @@ test('makes one function of every operation, which carries its own route', () =>
   )
 })
 
-test('documents them as functions', () => {
-  expect(text).toContain('@param client The client that sends it.')
-  expect(text).toContain('await actionsDelete(client, ')
-  expect(text).not.toMatch(/await narrow\./)
+test('says of each in short what it does and throws, and which method tells the rest', () => {
+  expect(text).toContain(`/**
+ * Delete an action. As the method \`narrow.actions.delete\`.
+ * @throws {NarrowApiError} with \`not_found\`, \`version_conflict\`
+ */
+export const actionsDelete`)
+  expect(text).toContain('@throws {UpstreamResponseError} when the upstream answers outside 2xx')
 })
 
 test('leaves the answer of an upstream to the one function that reads it', () => {

@@ -5,7 +5,7 @@ import { printDoc } from './type-text.ts'
 
 /**
  * The SDK's functions: one for each operation, which carries its own route, so that a bundle holds those that are
- * imported and nothing of the others. They are typed and documented like the methods of the client.
+ * imported and nothing of the others. They are typed like the methods of the client, whose documentation they name.
  */
 export const printFunctions = (document: Document, table: RouteTable): string => {
   const methods = toMethods(document, table)
@@ -36,18 +36,13 @@ const printFunction = (method: Method, table: RouteTable): string => {
     ...parameters.map((one) => `${one.name}${one.optional ? '?' : ''}: ${one.type}`),
   ]
   const type = `${typeParameters}(\n${list.map((one) => `  ${one},\n`).join('')}) => ${answer}`
-  return `${printDoc(toDoc(method, own), '')}export const ${own}: ${type} = ${printBody(`${noun}.${name}`, parameters, row)}\n`
+  return `${printDoc(docOf(method), '')}export const ${own}: ${type} = ${printBody(`${noun}.${name}`, parameters, row)}\n`
 }
 
-/** As the client documents it, with the client as the first argument. */
-const toDoc = ({ noun, name, doc }: Method, own: string): string[] => {
-  const isFirst = (line: string) => line.startsWith('@param ')
-  const at = doc.findIndex(isFirst)
-  const all = [...doc.slice(0, at), '@param client The client that sends it.', ...doc.slice(at)]
-  return all.map((line) =>
-    line.replace(`narrow.${noun}.${name}(`, `${own}(client, `).replace('(client, )', '(client)'),
-  )
-}
+const docOf = ({ noun, name, summary, throws }: Method): string[] => [
+  `${summary} As the method \`narrow.${noun}.${name}\`.`,
+  ...throws,
+]
 
 const printBody = (
   name: string,

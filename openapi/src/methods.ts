@@ -1,15 +1,19 @@
+import type { ErrorCode } from '@narrowapi/contract'
 import { printCall } from './call-text.ts'
 import { errorCodesOf } from './error-schemas.ts'
 import { nouns } from './nouns.ts'
 import { type Document, nameOf, type Operation, operationsOf, type Parameter, resolve } from './openapi.ts'
 import type { RouteRow, RouteTable } from './route-table.ts'
-import { printInterface, printType } from './type-text.ts'
+import { type Interface, printType, toInterface } from './type-text.ts'
 
 /** An operation as the SDK offers it, in the texts that its signature is made of. */
 export type Method = {
   noun: string
   name: string
+  summary: string
   doc: string[]
+  /** What it throws beside what every operation may, as tags. */
+  throws: string[]
   /** `<…>` or nothing. */
   typeParameters: string
   parameters: { name: string; optional: boolean; type: string }[]
@@ -19,8 +23,8 @@ export type Method = {
   answered: string
   /** The generated types that its signature names. */
   typeNames: string[]
-  /** The declaration of its query's type. */
-  query: string | undefined
+  /** The type of its query. */
+  query: Interface | undefined
 }
 
 export const toMethods = (document: Document, routes: RouteTable): Method[] =>
@@ -49,24 +53,30 @@ const toMethod = (document: Document, { noun, name, operation }: Found, route: R
       name: 'options',
       optional: true,
       type: 'RequestOptions',
-      description: 'Timeouts, retries, headers or a signal for this call only',
+      description: 'What differs for this call',
     },
   ]
   const signature = [...parameters.map(({ type }) => type), answered].join(' ')
+  const summary = `${operation.summary.replace(/[.?]$/, '')}.`
+  const common: readonly string[] = [...commonCodes.all, ...commonCodes.changes]
+  const own = codesOf(document, operation).filter((code) => !common.includes(code))
+  const upstream = operation.responses.default
+    ? ['@throws {UpstreamResponseError} when the upstream answers outside 2xx']
+    : []
   return {
     noun,
     name,
+    summary,
+    throws: [...(own.length > 0 ? [`@throws {NarrowApiError} with ${quoted(own)}`] : []), ...upstream],
     typeNames: (signature.match(/\b[A-Z]\w+/g) ?? []).filter((type) => type !== 'RequestOptions'),
     doc: [
-      `${operation.summary.replace(/[.?]$/, '')}.`,
+      summary,
       '',
       operation.description,
       '',
       ...parameters.map(({ name, description }) => `@param ${name} ${description}.`),
-      `@throws {NarrowApiError} with the code ${codesOf(document, operation).map(quote).join(', ')}`,
-      ...(operation.responses.default
-        ? ['@throws {UpstreamResponseError} when the upstream answers outside 2xx']
-        : []),
+      `@throws {NarrowApiError} with ${own.length > 0 ? `${quoted(own)} or ` : ''}a code of all {@link Operations}`,
+      ...upstream,
       ...(operation.deprecated ? ['@deprecated'] : []),
       ...printExample(printCall(document, operation, route)),
     ],
@@ -74,7 +84,7 @@ const toMethod = (document: Document, { noun, name, operation }: Found, route: R
     parameters,
     answered,
     answer: `${route.paged ? 'PageCall' : 'Call'}<${selectable ? `Selection<${answered}, F>` : answered}>`,
-    query: route.query ? printQuery(document, operation, queryName, selectable) : undefined,
+    query: route.query ? toQuery(document, operation, queryName, selectable) : undefined,
   }
 }
 
@@ -92,9 +102,11 @@ const queryParameter = (type: string, { paged }: RouteRow) => ({
   description: paged ? 'Filters, order and size of the pages' : 'Which fields to answer',
 })
 
-/** Only where it is short enough to be read in an editor's tooltip. */
+/** Only where it is short enough to be read in an editor's tooltip, and with ids cut short. */
 const printExample = (call: string): string[] =>
-  call.split('\n').length <= 16 ? [`@example\n\`\`\`ts\n${call}\n\`\`\``] : []
+  call.split('\n').length <= 16
+    ? [`@example\n\`\`\`ts\n${call.replaceAll(/\b([a-z]+_)[0-9A-Za-z]{22}\b/g, '$1…')}\n\`\`\``]
+    : []
 
 /** What a call gives, or for a list what its pages hold, which the SDK's own `Page` goes around. */
 const answeredType = (document: Document, { responses }: Operation, { paged }: RouteRow): string => {
@@ -130,24 +142,43 @@ const selectableOf = (document: Document, operation: Operation, answered: string
 }
 
 /** With `fields` its type takes the chosen fields as a parameter, from which the type of the answer follows. */
-const printQuery = (
+const toQuery = (
   document: Document,
   operation: Operation,
   name: string,
   selectable: string | undefined,
-): string => {
+): Interface => {
   const properties = Object.fromEntries(
     queryParametersOf(document, operation).map(({ name, description, schema }) => [
       name,
       { ...schema, description },
     ]),
   )
-  return printInterface(
+  return toInterface(
     name,
     { description: `The query of \`${dotted(operation)}\`.`, properties },
     { io: 'input', indent: '', ...(selectable && { types: { fields: 'F' } }) },
     selectable && `<F extends Fields<${selectable}> = undefined>`,
   )
+}
+
+/** Codes that have to do with no operation in particular, so that they are told of once for all. */
+export const commonCodes: { all: readonly ErrorCode[]; changes: readonly ErrorCode[] } = {
+  all: [
+    'invalid_request',
+    'unauthorized',
+    'forbidden',
+    'validation_failed',
+    'rate_limited',
+    'internal_error',
+    'unavailable',
+  ],
+  changes: [
+    'payload_too_large',
+    'unsupported_media_type',
+    'idempotency_in_progress',
+    'idempotency_key_reused',
+  ],
 }
 
 const codesOf = (document: Document, { responses }: Operation): string[] =>
@@ -168,4 +199,5 @@ export const dotted = ({ operationId }: Operation): string => operationId.replac
 const capitalize = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1)
 const toCamelCase = (name: string): string =>
   name.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
-const quote = (code: string): string => `\`${code}\``
+
+export const quoted = (codes: readonly string[]): string => codes.map((code) => `\`${code}\``).join(', ')

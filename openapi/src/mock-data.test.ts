@@ -1,19 +1,17 @@
+import { stripTypeScriptTypes } from 'node:module'
 import { contract } from '@narrowapi/contract'
 import { describe, expect, it } from 'vitest'
 import { toDocument } from './document.ts'
 import { printMockData } from './mock-data.ts'
 
 const text = printMockData(contract, toDocument(contract, '1.0.0'))
-
-/** One generated member as it will be at run time. */
-const member = (name: string) => {
-  const line = text.split('\n').findLast((one) => one.startsWith(`  ${name}: `)) ?? ''
-  return JSON.parse(line.slice(line.indexOf(': ') + 2, -1))
-}
+const { blanks, schemas, inputs } = await import(
+  `data:text/javascript,${encodeURIComponent(stripTypeScriptTypes(text))}`
+)
 
 describe('the data of the mock', () => {
   it('begins each object empty where it may be, and with its example where it may not', () => {
-    expect(member('Token')).toMatchObject({
+    expect(blanks.Token).toMatchObject({
       object: 'token',
       name: 'support-bot',
       grants: [],
@@ -21,16 +19,17 @@ describe('the data of the mock', () => {
       expires_at: null,
       revoked_at: null,
     })
-    expect(member('Workspace').settings).toMatchObject({ timezone: 'UTC', execution_retention_days: 30 })
-    expect(member('Action').response).toEqual(expect.any(Object))
+    expect(blanks.Workspace.settings).toMatchObject({ timezone: 'UTC', execution_retention_days: 30 })
+    expect(blanks.Action.response).toEqual(expect.any(Object))
   })
 
   it('holds the schemas of requests with all that they refer to, without words for readers', () => {
-    const known = new Set([...text.matchAll(/^ {2}(\w+): /gm)].map(([, name]) => name))
-    const named = [...text.matchAll(/"\$ref":"([^"]+)"/g)].map(([, name]) => name)
+    const whole = JSON.stringify([inputs, schemas])
+    const named = [...whole.matchAll(/"\$ref":"([^"]+)"/g)].map(([, name = '']) => name)
     expect(named.length).toBeGreaterThan(10)
-    expect(named.filter((name) => !known.has(name))).toEqual([])
-    const { properties } = member('CreateToken')
+    expect(named.filter((name) => !(name in schemas))).toEqual([])
+    expect(whole).not.toContain('"description":"')
+    const { properties } = schemas.CreateToken
     expect(properties.max_uses).toEqual({
       type: ['integer', 'null'],
       minimum: 1,

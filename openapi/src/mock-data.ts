@@ -3,6 +3,7 @@ import type { AppRouter } from '@ts-rest/core'
 import { exampleOf } from './examples.ts'
 import { type Method, toMethods } from './methods.ts'
 import { type Document, type Json, nameOf, type Operation, operationsOf, type Schema } from './openapi.ts'
+import { toParts } from './parts.ts'
 import { toRouteTable } from './route-table.ts'
 import type { Schemas } from './schemas.ts'
 
@@ -25,7 +26,13 @@ export const printMockData = (contract: AppRouter, document: Document): string =
     described.map(({ input }) => input),
     schemas,
   )
+  const inputs = described.map(({ id, input }) => [`'${id}'`, input] as const)
   const answers = [...new Set(described.flatMap(({ answer }) => answer?.name ?? []))].sort()
+  const blanks = answers.map((name) => [name, blankOf({ $ref: name }, schemas, '')] as const)
+  // What became of JSON is JSON.
+  const { constants, print } = toParts([...inputs, ...needed, ...blanks].map(([, value]) => value as Json))
+  const members = (entries: readonly (readonly [string, unknown])[]): string =>
+    entries.map(([name, value]) => `  ${name}: ${print(value as Json)},\n`).join('')
   const methods = new Map(
     toMethods(document, toRouteTable(contract)).map((one) => [`${one.noun}.${one.name}`, one]),
   )
@@ -47,11 +54,14 @@ ${shapes.join('')}}
 
 /** Every operation of the API, as the mock serves it. */
 export const operations: { readonly [Name in keyof OperationShapes]: OperationRow } = {
-${members(described.map(({ id, row }) => [`'${id}'`, row]))}}
+${described.map(({ id, row: { query, body, ...row } }) => `  '${id}': ${JSON.stringify(row)},\n`).join('')}}
+
+// What stands in several of the following.
+${constants}
 
 /** What each operation takes; a member that is absent is not taken at all. */
 export const inputs: { readonly [name: string]: { readonly query?: Schema; readonly body?: Schema } } = {
-${members(described.map(({ id, input }) => [`'${id}'`, input]))}}
+${members(inputs)}}
 
 /** The schemas that others refer to. */
 export const schemas: { readonly [name: string]: Schema } = {
@@ -59,12 +69,9 @@ ${members(needed)}}
 
 /** An object of each kind before anything was said about it: empty where that is allowed, else the example. */
 export const blanks: { readonly [name: string]: object } = {
-${members(answers.map((name) => [name, blankOf({ $ref: name }, schemas, '')]))}}
+${members(blanks)}}
 `
 }
-
-const members = (entries: readonly (readonly [string, unknown])[]): string =>
-  entries.map(([name, value]) => `  ${name}: ${JSON.stringify(value)},\n`).join('')
 
 type Row = ReturnType<typeof rowOf>
 

@@ -82,7 +82,7 @@ const printArray = ({ items = {} }: Schema, place: Place): string => {
 
 const printObject = (schema: Schema, place: Place): string => {
   const { properties, additionalProperties = true } = schema
-  if (properties) return `{\n${printProperties(schema, place)}${place.indent}}`
+  if (properties) return `{\n${Object.values(printFields(schema, place)).join('')}${place.indent}}`
   if (additionalProperties === false) return '{}'
   const value =
     additionalProperties === true ? 'unknown' : printType(additionalProperties, { ...place, name: undefined })
@@ -90,19 +90,24 @@ const printObject = (schema: Schema, place: Place): string => {
   return value === 'unknown' && place.io === 'input' ? 'object' : `{ [key: string]: ${value} }`
 }
 
-const printProperties = ({ properties = {}, required = [] }: Schema, place: Place): string => {
+/** The declaration of each field, with its doc comment, by name. */
+const printFields = (
+  { properties = {}, required = [] }: Schema,
+  place: Place,
+): Readonly<Record<string, string>> => {
   const indent = `${place.indent}  `
-  return Object.entries(properties)
-    .map(([name, schema]) => {
+  return Object.fromEntries(
+    Object.entries(properties).map(([name, schema]) => {
       // The property that tells the variants of a union apart must stay closed, or it would not.
       const isClosed = place.isClosed === true || name === place.tag
       const inner = { ...place, indent, isClosed, name, tag: undefined, types: {} }
       const type = place.types?.[name] ?? printType(schema, inner)
       const isOptional = !required.includes(name)
       const absent = isOptional && place.io === 'input' && type !== 'unknown' ? ' | undefined' : ''
-      return `${printDoc(docOf(schema, inner), indent)}${indent}${name}${isOptional ? '?' : ''}:${spaced(type)}${absent}\n`
-    })
-    .join('')
+      const field = `${name}${isOptional ? '?' : ''}:${spaced(type)}${absent}`
+      return [name, `${printDoc(docOf(schema, inner), indent)}${indent}${field}\n`]
+    }),
+  )
 }
 
 const docOf = (schema: Schema, { io, name = '', schemas = {} }: Place): string[] => {
@@ -127,14 +132,25 @@ const descriptionOf = ({ description, $ref, anyOf }: Schema, schemas: Schemas): 
 const sentence = (text: string): string =>
   text.charAt(0).toUpperCase() + text.slice(1) + (/[.:?!]$/.test(text) ? '' : '.')
 
-/** `parameters` are those of its type. */
-export const printInterface = (name: string, schema: Schema, place: Place, parameters = ''): string =>
-  `${printDoc(docOf(schema, place), '')}export interface ${name}${parameters} {\n${printProperties(schema, place)}}\n`
+/** An interface field by field. */
+export type Interface = {
+  name: string
+  /** Those of its type, as they are declared: `<…>` or nothing. */
+  parameters: string
+  doc: string
+  /** The declaration of each field, by name. */
+  fields: Readonly<Record<string, string>>
+}
 
-export const printNamed = (name: string, schema: Schema, place: Place): string =>
-  schema.type === 'object' && schema.properties
-    ? printInterface(name, schema, place)
-    : `${printDoc(docOf(schema, place), '')}export type ${name} =${spaced(printType(schema, place))}\n`
+export const toInterface = (name: string, schema: Schema, place: Place, parameters = ''): Interface => ({
+  name,
+  parameters,
+  doc: printDoc(docOf(schema, place), ''),
+  fields: printFields(schema, place),
+})
+
+export const printAlias = (name: string, schema: Schema, place: Place): string =>
+  `${printDoc(docOf(schema, place), '')}export type ${name} =${spaced(printType(schema, place))}\n`
 
 /** A union of many lines begins on the next one. */
 const spaced = (type: string): string => (type.startsWith('\n') ? type : ` ${type}`)

@@ -5,6 +5,7 @@ import { promisify } from 'node:util'
 import { type OutputChunk, rolldown } from 'rolldown'
 import { minify } from 'rolldown/utils'
 import { publishedManifest } from './manifest.ts'
+import { prune } from './prune.ts'
 import { type Published, readManifest, root } from './workspaces.ts'
 
 /** Writes a package, complete as npm is to publish it, into a folder. */
@@ -109,6 +110,10 @@ const declare = async (sources: string, names: string[], folder: string): Promis
     await writeFile(target, withTabs(followable))
   }
   await rm(all, { recursive: true })
+  await prune(
+    folder,
+    names.map((name) => `${name}.d.ts`),
+  )
 }
 
 /** The compiler's four spaces would be a twentieth of the package. */

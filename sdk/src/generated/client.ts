@@ -24,12 +24,8 @@ export type SecretId = string & { readonly [kind]?: 'sec' }
 /** An id such as `aud_06Wz1Xb4mJq0YcT7eKs2hU`. Takes any text, but no id of another thing. */
 export type AuditEventId = string & { readonly [kind]?: 'aud' }
 
-/** One typed, constrained call to one upstream operation. */
-export interface Action {
-  /** Its id. */
-  id: ActionId
-  /** The type of this object. */
-  object: 'action'
+/** What all that you create has. */
+export interface Resource {
   /** The workspace it belongs to. */
   workspace_id: WorkspaceId
   /**
@@ -41,44 +37,41 @@ export interface Action {
   created_at: string
   /** When it was last changed. RFC 3339, UTC. */
   updated_at: string
-  /** What it does, for people and agents. */
-  description: string
-  /** The HTTP method of the upstream call. */
-  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD' | (string & {})
+}
+
+/** What every list takes. */
+export interface PageQuery {
   /**
-   * The upstream URL, https. `{name}` in its path or query is replaced by that input, percent-encoded; the
-   * host is fixed.
+   * How many objects a page has at most: 1 to 100.
+   * @default 20
    */
-  target_url: string
-  /** Query parameters; a value may hold `{{name}}`, and is left out when that input is absent. */
-  query: { [key: string]: string } | null
-  /** Request headers; a value may hold `{{name}}`. */
-  headers: { [key: string]: string } | null
-  /**
-   * JSON to send. A string that is exactly `{{name}}` becomes the typed input; text around it makes a
-   * string. Null sends the inputs that nothing else uses.
-   */
-  body_template: unknown
-  /** How the secret is sent to the upstream. */
-  auth_type: 'none' | 'bearer' | 'basic' | 'header' | 'query' | (string & {})
-  /** The header or query parameter that carries the secret; with `basic` the user name. */
-  auth_name: string | null
-  /** The secret to send. */
-  secret_id: SecretId | null
-  /** JSON Schema 2020-12 that the upstream answer must fit; null for any. */
-  output_schema: { [key: string]: unknown } | null
-  /** What of the upstream answer reaches the caller and the record. */
-  response: ResponsePolicy
-  /** Rules the input must obey beyond its schema. */
-  constraints: Constraint[]
-  /** Inputs the operator decides; callers neither see nor send them. */
-  fixed_input: { [key: string]: unknown } | null
-  /** Longest wait for the whole upstream answer. In milliseconds. */
-  timeout_ms: number
-  /** Whether a failing upstream answer reaches the caller as it is, or as `upstream_error`. */
-  passthrough_errors: boolean
-  /** Hints for agents, as in the Model Context Protocol. */
-  annotations: Annotations
+  limit?: number | undefined
+  /** `next_cursor` of the previous page. 1 to 2048 characters. */
+  cursor?: string | undefined
+}
+
+/** When what is listed was created. */
+export interface PeriodQuery {
+  /** Only objects created at this moment or later. RFC 3339 with an offset. */
+  created_after?: string | undefined
+  /** Only objects created before this moment. RFC 3339 with an offset. */
+  created_before?: string | undefined
+}
+
+/** How what is listed is found. */
+export interface SearchQuery {
+  /** Only objects whose name contains this text, in any case. 1 to 200 characters. */
+  search?: string | undefined
+  /** Only objects with these metadata values, sent as `metadata[key]=value`. */
+  metadata?: { [key: string]: string } | undefined
+}
+
+/** One typed, constrained call to one upstream operation. */
+export interface Action extends ActionDefinition, Resource {
+  /** Its id. */
+  id: ActionId
+  /** The type of this object. */
+  object: 'action'
   /** What people call it. */
   name: string
   /** Name for agents and for `/x/{slug}`, unique in the workspace. */
@@ -93,8 +86,6 @@ export interface Action {
   sunset_at: string | null
   /** Words to find it by. */
   tags: string[]
-  /** JSON Schema 2020-12 of the input. */
-  input_schema: { [key: string]: unknown }
   /** Grows with every change; send it back to change only what you have read. */
   version: number
 }
@@ -222,22 +213,11 @@ export interface AnnotationsInput {
 }
 
 /** A credential for the management API; the key itself is never shown again. */
-export interface ApiKey {
+export interface ApiKey extends Resource {
   /** Its id. */
   id: ApiKeyId
   /** The type of this object. */
   object: 'api_key'
-  /** The workspace it belongs to. */
-  workspace_id: WorkspaceId
-  /**
-   * Your own key-value pairs: at most 20 keys of 40 characters, values of 500. Replaced as a whole by an
-   * update.
-   */
-  metadata: Metadata
-  /** When it was created. RFC 3339, UTC. */
-  created_at: string
-  /** When it was last changed. RFC 3339, UTC. */
-  updated_at: string
   /** What it is for. */
   name: string
   /** The first characters of the key. */
@@ -874,95 +854,13 @@ export interface CreateToken {
 }
 
 /** A new API key with its text. */
-export interface CreatedApiKey {
-  /** Its id. */
-  id: ApiKeyId
-  /** The type of this object. */
-  object: 'api_key'
-  /** The workspace it belongs to. */
-  workspace_id: WorkspaceId
-  /**
-   * Your own key-value pairs: at most 20 keys of 40 characters, values of 500. Replaced as a whole by an
-   * update.
-   */
-  metadata: Metadata
-  /** When it was created. RFC 3339, UTC. */
-  created_at: string
-  /** When it was last changed. RFC 3339, UTC. */
-  updated_at: string
-  /** What it is for. */
-  name: string
-  /** The first characters of the key. */
-  prefix: string
-  /** The last characters of the key. */
-  last_four: string
-  /** Only an `active` key opens anything. */
-  status: 'active' | 'revoked' | 'expired' | (string & {})
-  /** What it may do. */
-  scopes: Scope[]
-  /** Whose request rate it has; null for the plan of the workspace. */
-  rate_limit_tier: Tier | null
-  /** Addresses or CIDR ranges it may be used from; null for any. */
-  allowed_ips: string[] | null
-  /** When it stops working; null for never. RFC 3339, UTC. */
-  expires_at: string | null
-  /** Accurate to about a minute. RFC 3339, UTC. */
-  last_used_at: string | null
-  /** When it was revoked; null if it was not. RFC 3339, UTC. */
-  revoked_at: string | null
-  /** The key that created it; null for the first. */
-  created_by: string | null
+export interface CreatedApiKey extends ApiKey {
   /** The key. Shown now and never again: store it. */
   key: string
 }
 
 /** A new execution token with its text. */
-export interface CreatedToken {
-  /** Its id. */
-  id: TokenId
-  /** The type of this object. */
-  object: 'token'
-  /** The workspace it belongs to. */
-  workspace_id: WorkspaceId
-  /**
-   * Your own key-value pairs: at most 20 keys of 40 characters, values of 500. Replaced as a whole by an
-   * update.
-   */
-  metadata: Metadata
-  /** When it was created. RFC 3339, UTC. */
-  created_at: string
-  /** When it was last changed. RFC 3339, UTC. */
-  updated_at: string
-  /** Who or what holds it. */
-  name: string
-  /** The first characters of the token. */
-  prefix: string
-  /** The last characters of the token. */
-  last_four: string
-  /** Only an `active` token can call anything. */
-  status: 'active' | 'revoked' | 'expired' | 'exhausted' | (string & {})
-  /** The actions of its grants. */
-  action_ids: ActionId[]
-  /** The actions it may run, and how narrowly. */
-  grants: Grant[]
-  /** When it starts working; null for at once. RFC 3339, UTC. */
-  not_before: string | null
-  /** When it stops working; null for never. RFC 3339, UTC. */
-  expires_at: string | null
-  /** How often it may run anything; null for no limit. */
-  max_uses: number | null
-  /** How often it has run anything. Exact when there is a limit; else accurate to a few seconds. */
-  uses: number
-  /** Addresses or CIDR ranges it may be used from; null for any. */
-  allowed_ips: string[] | null
-  /** Calls a minute with this token; null for no limit of its own. */
-  rate_limit_rpm: number | null
-  /** When it was last used; null for never. RFC 3339, UTC. */
-  last_used_at: string | null
-  /** When it was revoked; null if it was not. RFC 3339, UTC. */
-  revoked_at: string | null
-  /** The API key that created it. */
-  created_by: string | null
+export interface CreatedToken extends Token {
   /** The token. Shown now and never again: hand it to its holder. */
   token: string
 }
@@ -1268,54 +1166,7 @@ export interface RotateToken {
 }
 
 /** The new token of an action and what became of the old ones. */
-export interface RotatedActionToken {
-  /** Its id. */
-  id: TokenId
-  /** The type of this object. */
-  object: 'token'
-  /** The workspace it belongs to. */
-  workspace_id: WorkspaceId
-  /**
-   * Your own key-value pairs: at most 20 keys of 40 characters, values of 500. Replaced as a whole by an
-   * update.
-   */
-  metadata: Metadata
-  /** When it was created. RFC 3339, UTC. */
-  created_at: string
-  /** When it was last changed. RFC 3339, UTC. */
-  updated_at: string
-  /** Who or what holds it. */
-  name: string
-  /** The first characters of the token. */
-  prefix: string
-  /** The last characters of the token. */
-  last_four: string
-  /** Only an `active` token can call anything. */
-  status: 'active' | 'revoked' | 'expired' | 'exhausted' | (string & {})
-  /** The actions of its grants. */
-  action_ids: ActionId[]
-  /** The actions it may run, and how narrowly. */
-  grants: Grant[]
-  /** When it starts working; null for at once. RFC 3339, UTC. */
-  not_before: string | null
-  /** When it stops working; null for never. RFC 3339, UTC. */
-  expires_at: string | null
-  /** How often it may run anything; null for no limit. */
-  max_uses: number | null
-  /** How often it has run anything. Exact when there is a limit; else accurate to a few seconds. */
-  uses: number
-  /** Addresses or CIDR ranges it may be used from; null for any. */
-  allowed_ips: string[] | null
-  /** Calls a minute with this token; null for no limit of its own. */
-  rate_limit_rpm: number | null
-  /** When it was last used; null for never. RFC 3339, UTC. */
-  last_used_at: string | null
-  /** When it was revoked; null if it was not. RFC 3339, UTC. */
-  revoked_at: string | null
-  /** The API key that created it. */
-  created_by: string | null
-  /** The token. Shown now and never again: hand it to its holder. */
-  token: string
+export interface RotatedActionToken extends CreatedToken {
   /** Tokens that only named this action: revoked, or ending with the grace period. */
   revoked_token_ids: TokenId[]
   /** Tokens that also name other actions: unchanged. */
@@ -1351,22 +1202,11 @@ export type Scope =
   | (string & {})
 
 /** An encrypted value that can be written and used, and never read. */
-export interface Secret {
+export interface Secret extends Resource {
   /** Its id. */
   id: SecretId
   /** The type of this object. */
   object: 'secret'
-  /** The workspace it belongs to. */
-  workspace_id: WorkspaceId
-  /**
-   * Your own key-value pairs: at most 20 keys of 40 characters, values of 500. Replaced as a whole by an
-   * update.
-   */
-  metadata: Metadata
-  /** When it was created. RFC 3339, UTC. */
-  created_at: string
-  /** When it was last changed. RFC 3339, UTC. */
-  updated_at: string
   /** What it is for. */
   name: string
   /** What kind of value it is. */
@@ -1411,22 +1251,11 @@ export type Tier =
   | (string & {})
 
 /** A credential that may run only the actions it names; never shown again. */
-export interface Token {
+export interface Token extends Resource {
   /** Its id. */
   id: TokenId
   /** The type of this object. */
   object: 'token'
-  /** The workspace it belongs to. */
-  workspace_id: WorkspaceId
-  /**
-   * Your own key-value pairs: at most 20 keys of 40 characters, values of 500. Replaced as a whole by an
-   * update.
-   */
-  metadata: Metadata
-  /** When it was created. RFC 3339, UTC. */
-  created_at: string
-  /** When it was last changed. RFC 3339, UTC. */
-  updated_at: string
   /** Who or what holds it. */
   name: string
   /** The first characters of the token. */
@@ -1580,22 +1409,11 @@ export interface UpdateWorkspace {
 export type UpstreamAnswer = unknown
 
 /** A tenant: everything else belongs to one. */
-export interface Workspace {
+export interface Workspace extends Resource {
   /** Its id. */
   id: WorkspaceId
   /** The type of this object. */
   object: 'workspace'
-  /** The workspace it belongs to. */
-  workspace_id: WorkspaceId
-  /**
-   * Your own key-value pairs: at most 20 keys of 40 characters, values of 500. Replaced as a whole by an
-   * update.
-   */
-  metadata: Metadata
-  /** When it was created. RFC 3339, UTC. */
-  created_at: string
-  /** When it was last changed. RFC 3339, UTC. */
-  updated_at: string
   /** What people call it. */
   name: string
   /** URL-friendly name, unique in the installation. */
@@ -1623,14 +1441,7 @@ export interface WorkspaceSettings {
 }
 
 /** The query of `actions.list`. */
-export interface ListActionsQuery<F extends Fields<Action> = undefined> {
-  /**
-   * How many objects a page has at most: 1 to 100.
-   * @default 20
-   */
-  limit?: number | undefined
-  /** `next_cursor` of the previous page. 1 to 2048 characters. */
-  cursor?: string | undefined
+export interface ListActionsQuery<F extends Fields<Action> = undefined> extends PageQuery, PeriodQuery, SearchQuery {
   /**
    * Order by created_at, updated_at, name; `-` before a name for descending. Newest first when absent.
    * Each at most once.
@@ -1642,18 +1453,10 @@ export interface ListActionsQuery<F extends Fields<Action> = undefined> {
   status?: 'draft' | 'active' | 'paused' | 'archived' | undefined
   /** Only actions with this tag. 1 to 50 characters. */
   tag?: string | undefined
-  /** Only objects created at this moment or later. RFC 3339 with an offset. */
-  created_after?: string | undefined
-  /** Only objects created before this moment. RFC 3339 with an offset. */
-  created_before?: string | undefined
   /** Only objects changed at this moment or later. RFC 3339 with an offset. */
   updated_after?: string | undefined
   /** Only objects changed before this moment. RFC 3339 with an offset. */
   updated_before?: string | undefined
-  /** Only objects whose name contains this text, in any case. 1 to 200 characters. */
-  search?: string | undefined
-  /** Only objects with these metadata values, sent as `metadata[key]=value`. */
-  metadata?: { [key: string]: string } | undefined
 }
 
 /** The query of `actions.get`. */
@@ -1663,25 +1466,10 @@ export interface GetActionQuery<F extends Fields<Action> = undefined> {
 }
 
 /** The query of `actions.listVersions`. */
-export interface ListActionVersionsQuery {
-  /**
-   * How many objects a page has at most: 1 to 100.
-   * @default 20
-   */
-  limit?: number | undefined
-  /** `next_cursor` of the previous page. 1 to 2048 characters. */
-  cursor?: string | undefined
-}
+export interface ListActionVersionsQuery extends PageQuery {}
 
 /** The query of `actions.listExecutions`. */
-export interface ListActionExecutionsQuery<F extends Fields<Execution> = undefined> {
-  /**
-   * How many objects a page has at most: 1 to 100.
-   * @default 20
-   */
-  limit?: number | undefined
-  /** `next_cursor` of the previous page. 1 to 2048 characters. */
-  cursor?: string | undefined
+export interface ListActionExecutionsQuery<F extends Fields<Execution> = undefined> extends PageQuery, PeriodQuery {
   /** Order by created_at; `-` before a name for descending. Newest first when absent. Each at most once. */
   sort?: readonly ('created_at' | '-created_at')[] | undefined
   /** Only these fields of each object; `id` and `object` always stay. Each at most once. */
@@ -1701,10 +1489,6 @@ export interface ListActionExecutionsQuery<F extends Fields<Execution> = undefin
   source?: 'proxy' | 'test' | undefined
   /** Only executions with this error code. At most 64 characters. */
   error?: string | undefined
-  /** Only objects created at this moment or later. RFC 3339 with an offset. */
-  created_after?: string | undefined
-  /** Only objects created before this moment. RFC 3339 with an offset. */
-  created_before?: string | undefined
 }
 
 /** The query of `actions.getExecution`. */
@@ -1714,14 +1498,7 @@ export interface GetActionExecutionQuery<F extends Fields<Execution> = undefined
 }
 
 /** The query of `tokens.list`. */
-export interface ListTokensQuery<F extends Fields<Token> = undefined> {
-  /**
-   * How many objects a page has at most: 1 to 100.
-   * @default 20
-   */
-  limit?: number | undefined
-  /** `next_cursor` of the previous page. 1 to 2048 characters. */
-  cursor?: string | undefined
+export interface ListTokensQuery<F extends Fields<Token> = undefined> extends PageQuery, PeriodQuery, SearchQuery {
   /**
    * Order by created_at, name; `-` before a name for descending. Newest first when absent. Each at most
    * once.
@@ -1733,14 +1510,6 @@ export interface ListTokensQuery<F extends Fields<Token> = undefined> {
   status?: 'active' | 'revoked' | 'expired' | 'exhausted' | undefined
   /** Only tokens that may run this action. */
   action_id?: ActionId | undefined
-  /** Only objects created at this moment or later. RFC 3339 with an offset. */
-  created_after?: string | undefined
-  /** Only objects created before this moment. RFC 3339 with an offset. */
-  created_before?: string | undefined
-  /** Only objects whose name contains this text, in any case. 1 to 200 characters. */
-  search?: string | undefined
-  /** Only objects with these metadata values, sent as `metadata[key]=value`. */
-  metadata?: { [key: string]: string } | undefined
 }
 
 /** The query of `tokens.get`. */
@@ -1750,39 +1519,9 @@ export interface GetTokenQuery<F extends Fields<Token> = undefined> {
 }
 
 /** The query of `executions.list`. */
-export interface ListExecutionsQuery<F extends Fields<Execution> = undefined> {
-  /**
-   * How many objects a page has at most: 1 to 100.
-   * @default 20
-   */
-  limit?: number | undefined
-  /** `next_cursor` of the previous page. 1 to 2048 characters. */
-  cursor?: string | undefined
-  /** Order by created_at; `-` before a name for descending. Newest first when absent. Each at most once. */
-  sort?: readonly ('created_at' | '-created_at')[] | undefined
-  /** Only these fields of each object; `id` and `object` always stay. Each at most once. */
-  fields?: F | undefined
+export interface ListExecutionsQuery<F extends Fields<Execution> = undefined> extends ListActionExecutionsQuery<F> {
   /** Only executions of this action. */
   action_id?: ActionId | undefined
-  /** Only executions in this state. */
-  status?:
-    | 'pending'
-    | 'awaiting_approval'
-    | 'running'
-    | 'completed'
-    | 'failed'
-    | 'canceled'
-    | 'rejected' | undefined
-  /** Only executions of this token. */
-  token_id?: TokenId | undefined
-  /** Only executions that this started. */
-  source?: 'proxy' | 'test' | undefined
-  /** Only executions with this error code. At most 64 characters. */
-  error?: string | undefined
-  /** Only objects created at this moment or later. RFC 3339 with an offset. */
-  created_after?: string | undefined
-  /** Only objects created before this moment. RFC 3339 with an offset. */
-  created_before?: string | undefined
 }
 
 /** The query of `executions.get`. */
@@ -1792,14 +1531,7 @@ export interface GetExecutionQuery<F extends Fields<Execution> = undefined> {
 }
 
 /** The query of `secrets.list`. */
-export interface ListSecretsQuery<F extends Fields<Secret> = undefined> {
-  /**
-   * How many objects a page has at most: 1 to 100.
-   * @default 20
-   */
-  limit?: number | undefined
-  /** `next_cursor` of the previous page. 1 to 2048 characters. */
-  cursor?: string | undefined
+export interface ListSecretsQuery<F extends Fields<Secret> = undefined> extends PageQuery, PeriodQuery, SearchQuery {
   /**
    * Order by created_at, updated_at, name; `-` before a name for descending. Newest first when absent.
    * Each at most once.
@@ -1809,18 +1541,10 @@ export interface ListSecretsQuery<F extends Fields<Secret> = undefined> {
   fields?: F | undefined
   /** Only secrets of this kind. */
   type?: 'api_key' | 'bearer' | 'basic' | 'oauth2' | 'header' | 'generic' | undefined
-  /** Only objects created at this moment or later. RFC 3339 with an offset. */
-  created_after?: string | undefined
-  /** Only objects created before this moment. RFC 3339 with an offset. */
-  created_before?: string | undefined
   /** Only objects changed at this moment or later. RFC 3339 with an offset. */
   updated_after?: string | undefined
   /** Only objects changed before this moment. RFC 3339 with an offset. */
   updated_before?: string | undefined
-  /** Only objects whose name contains this text, in any case. 1 to 200 characters. */
-  search?: string | undefined
-  /** Only objects with these metadata values, sent as `metadata[key]=value`. */
-  metadata?: { [key: string]: string } | undefined
 }
 
 /** The query of `secrets.get`. */
@@ -1830,14 +1554,7 @@ export interface GetSecretQuery<F extends Fields<Secret> = undefined> {
 }
 
 /** The query of `apiKeys.list`. */
-export interface ListApiKeysQuery<F extends Fields<ApiKey> = undefined> {
-  /**
-   * How many objects a page has at most: 1 to 100.
-   * @default 20
-   */
-  limit?: number | undefined
-  /** `next_cursor` of the previous page. 1 to 2048 characters. */
-  cursor?: string | undefined
+export interface ListApiKeysQuery<F extends Fields<ApiKey> = undefined> extends PageQuery, PeriodQuery, SearchQuery {
   /**
    * Order by created_at, name; `-` before a name for descending. Newest first when absent. Each at most
    * once.
@@ -1847,14 +1564,6 @@ export interface ListApiKeysQuery<F extends Fields<ApiKey> = undefined> {
   fields?: F | undefined
   /** Only keys in this state. Default: all but revoked ones. */
   status?: 'active' | 'revoked' | 'expired' | undefined
-  /** Only objects created at this moment or later. RFC 3339 with an offset. */
-  created_after?: string | undefined
-  /** Only objects created before this moment. RFC 3339 with an offset. */
-  created_before?: string | undefined
-  /** Only objects whose name contains this text, in any case. 1 to 200 characters. */
-  search?: string | undefined
-  /** Only objects with these metadata values, sent as `metadata[key]=value`. */
-  metadata?: { [key: string]: string } | undefined
 }
 
 /** The query of `apiKeys.get`. */
@@ -1864,14 +1573,7 @@ export interface GetApiKeyQuery<F extends Fields<ApiKey> = undefined> {
 }
 
 /** The query of `workspaces.list`. */
-export interface ListWorkspacesQuery<F extends Fields<Workspace> = undefined> {
-  /**
-   * How many objects a page has at most: 1 to 100.
-   * @default 20
-   */
-  limit?: number | undefined
-  /** `next_cursor` of the previous page. 1 to 2048 characters. */
-  cursor?: string | undefined
+export interface ListWorkspacesQuery<F extends Fields<Workspace> = undefined> extends PageQuery {
   /** Order by created_at; `-` before a name for descending. Newest first when absent. Each at most once. */
   sort?: readonly ('created_at' | '-created_at')[] | undefined
   /** Only these fields of each object; `id` and `object` always stay. Each at most once. */
@@ -1885,14 +1587,7 @@ export interface GetWorkspaceQuery<F extends Fields<Workspace> = undefined> {
 }
 
 /** The query of `audit.list`. */
-export interface ListAuditEventsQuery<F extends Fields<AuditEvent> = undefined> {
-  /**
-   * How many objects a page has at most: 1 to 100.
-   * @default 20
-   */
-  limit?: number | undefined
-  /** `next_cursor` of the previous page. 1 to 2048 characters. */
-  cursor?: string | undefined
+export interface ListAuditEventsQuery<F extends Fields<AuditEvent> = undefined> extends PageQuery, PeriodQuery {
   /** Order by created_at; `-` before a name for descending. Newest first when absent. Each at most once. */
   sort?: readonly ('created_at' | '-created_at')[] | undefined
   /** Only these fields of each object; `id` and `object` always stay. Each at most once. */
@@ -1905,10 +1600,6 @@ export interface ListAuditEventsQuery<F extends Fields<AuditEvent> = undefined> 
   target_id?: string | undefined
   /** Only events that ended so. */
   outcome?: 'success' | 'failure' | 'denied' | undefined
-  /** Only objects created at this moment or later. RFC 3339 with an offset. */
-  created_after?: string | undefined
-  /** Only objects created before this moment. RFC 3339 with an offset. */
-  created_before?: string | undefined
 }
 
 /** The query of `audit.get`. */
@@ -1928,9 +1619,8 @@ export interface ActionsOperations {
    * The actions of the workspace, newest first. Needs the scope `actions:read`.
    *
    * @param query Filters, order and size of the pages.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `invalid_cursor`, `unauthorized`,
-   * `forbidden`, `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `invalid_cursor` or a code of all {@link Operations}
    * @example
    * ```ts
    * for await (const each of narrow.actions.list()) console.log(each)
@@ -1948,11 +1638,8 @@ export interface ActionsOperations {
    * `secret_id`. Needs the scope `actions:write`.
    *
    * @param body What to create.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`,
-   * `action_limit_reached`, `conflict`, `idempotency_in_progress`, `payload_too_large`,
-   * `unsupported_media_type`, `validation_failed`, `idempotency_key_reused`, `rate_limited`,
-   * `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `action_limit_reached`, `conflict` or a code of all {@link Operations}
    * @example
    * ```ts
    * await narrow.actions.create({
@@ -1980,12 +1667,11 @@ export interface ActionsOperations {
    *
    * @param id Id of the action.
    * @param query Which fields to answer.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
-   * `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `not_found` or a code of all {@link Operations}
    * @example
    * ```ts
-   * await narrow.actions.get('act_06Wz1Xb4mJq0YcT7eKs2hU')
+   * await narrow.actions.get('act_…')
    * ```
    */
   get<const F extends Fields<Action> = undefined>(
@@ -2002,14 +1688,12 @@ export interface ActionsOperations {
    *
    * @param id Id of the action.
    * @param body What to change; the rest stays.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`,
-   * `action_limit_reached`, `not_found`, `conflict`, `version_conflict`, `invalid_state`,
-   * `idempotency_in_progress`, `payload_too_large`, `unsupported_media_type`, `validation_failed`,
-   * `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `action_limit_reached`, `not_found`, `conflict`, `version_conflict`,
+   * `invalid_state` or a code of all {@link Operations}
    * @example
    * ```ts
-   * await narrow.actions.update('act_06Wz1Xb4mJq0YcT7eKs2hU', { status: 'paused' })
+   * await narrow.actions.update('act_…', { status: 'paused' })
    * ```
    */
   update(id: ActionId, body?: UpdateAction, options?: RequestOptions): Call<Action>
@@ -2021,13 +1705,11 @@ export interface ActionsOperations {
    * Needs the scope `actions:delete`.
    *
    * @param id Id of the action.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
-   * `version_conflict`, `idempotency_in_progress`, `payload_too_large`, `unsupported_media_type`,
-   * `validation_failed`, `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `not_found`, `version_conflict` or a code of all {@link Operations}
    * @example
    * ```ts
-   * await narrow.actions.delete('act_06Wz1Xb4mJq0YcT7eKs2hU')
+   * await narrow.actions.delete('act_…')
    * ```
    */
   delete(id: ActionId, options?: RequestOptions): Call<void>
@@ -2039,12 +1721,11 @@ export interface ActionsOperations {
    *
    * @param id Id of the action.
    * @param query Filters, order and size of the pages.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `invalid_cursor`, `unauthorized`,
-   * `forbidden`, `not_found`, `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `invalid_cursor`, `not_found` or a code of all {@link Operations}
    * @example
    * ```ts
-   * for await (const each of narrow.actions.listVersions('act_06Wz1Xb4mJq0YcT7eKs2hU')) console.log(each)
+   * for await (const each of narrow.actions.listVersions('act_…')) console.log(each)
    * ```
    */
   listVersions(
@@ -2060,13 +1741,11 @@ export interface ActionsOperations {
    *
    * @param id Id of the action.
    * @param version Number of the version.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
-   * `version_conflict`, `idempotency_in_progress`, `payload_too_large`, `unsupported_media_type`,
-   * `validation_failed`, `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `not_found`, `version_conflict` or a code of all {@link Operations}
    * @example
    * ```ts
-   * await narrow.actions.restoreVersion('act_06Wz1Xb4mJq0YcT7eKs2hU', 1)
+   * await narrow.actions.restoreVersion('act_…', 1)
    * ```
    */
   restoreVersion(id: ActionId, version: number, options?: RequestOptions): Call<Action>
@@ -2077,12 +1756,11 @@ export interface ActionsOperations {
    * What callers send and get, as JSON Schema 2020-12. Needs the scope `actions:read`.
    *
    * @param id Id of the action.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
-   * `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `not_found` or a code of all {@link Operations}
    * @example
    * ```ts
-   * await narrow.actions.getSchema('act_06Wz1Xb4mJq0YcT7eKs2hU')
+   * await narrow.actions.getSchema('act_…')
    * ```
    */
   getSchema(id: ActionId, options?: RequestOptions): Call<ActionSchema>
@@ -2095,13 +1773,11 @@ export interface ActionsOperations {
    *
    * @param id Id of the action.
    * @param body What to send.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
-   * `idempotency_in_progress`, `payload_too_large`, `unsupported_media_type`, `validation_failed`,
-   * `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `not_found` or a code of all {@link Operations}
    * @example
    * ```ts
-   * await narrow.actions.test('act_06Wz1Xb4mJq0YcT7eKs2hU', { input: { charge_id: 'ch_1', amount: 1200 } })
+   * await narrow.actions.test('act_…', { input: { charge_id: 'ch_1', amount: 1200 } })
    * ```
    */
   test(id: ActionId, body?: TestAction, options?: RequestOptions): Call<DryRun>
@@ -2114,13 +1790,11 @@ export interface ActionsOperations {
    *
    * @param id Id of the action.
    * @param body What to send.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
-   * `idempotency_in_progress`, `payload_too_large`, `unsupported_media_type`, `validation_failed`,
-   * `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `not_found` or a code of all {@link Operations}
    * @example
    * ```ts
-   * await narrow.actions.rotateToken('act_06Wz1Xb4mJq0YcT7eKs2hU', { grace_period_hours: 24 })
+   * await narrow.actions.rotateToken('act_…', { grace_period_hours: 24 })
    * ```
    */
   rotateToken(id: ActionId, body?: RotateActionToken, options?: RequestOptions): Call<RotatedActionToken>
@@ -2132,12 +1806,11 @@ export interface ActionsOperations {
    *
    * @param id Id of the action.
    * @param query Filters, order and size of the pages.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `invalid_cursor`, `unauthorized`,
-   * `forbidden`, `not_found`, `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `invalid_cursor`, `not_found` or a code of all {@link Operations}
    * @example
    * ```ts
-   * for await (const each of narrow.actions.listExecutions('act_06Wz1Xb4mJq0YcT7eKs2hU')) console.log(each)
+   * for await (const each of narrow.actions.listExecutions('act_…')) console.log(each)
    * ```
    */
   listExecutions<const F extends Fields<Execution> = undefined>(
@@ -2154,12 +1827,11 @@ export interface ActionsOperations {
    * @param id Id of the action.
    * @param executionId Id of the execution.
    * @param query Which fields to answer.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
-   * `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `not_found` or a code of all {@link Operations}
    * @example
    * ```ts
-   * await narrow.actions.getExecution('act_06Wz1Xb4mJq0YcT7eKs2hU', 'exec_06Wz1Xb4mJq0YcT7eKs2hU')
+   * await narrow.actions.getExecution('act_…', 'exec_…')
    * ```
    */
   getExecution<const F extends Fields<Execution> = undefined>(
@@ -2181,9 +1853,8 @@ export interface TokensOperations {
    * Only active tokens unless `status` asks for others. Needs the scope `tokens:read`.
    *
    * @param query Filters, order and size of the pages.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `invalid_cursor`, `unauthorized`,
-   * `forbidden`, `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `invalid_cursor` or a code of all {@link Operations}
    * @example
    * ```ts
    * for await (const each of narrow.tokens.list()) console.log(each)
@@ -2200,10 +1871,8 @@ export interface TokensOperations {
    * The answer holds the token once. It may run only the actions it names. Needs the scope `tokens:write`.
    *
    * @param body What to create.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`,
-   * `idempotency_in_progress`, `payload_too_large`, `unsupported_media_type`, `validation_failed`,
-   * `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with a code of all {@link Operations}
    * @example
    * ```ts
    * await narrow.tokens.create({
@@ -2212,7 +1881,7 @@ export interface TokensOperations {
    *   max_uses: 50,
    *   grants: [
    *     {
-   *       action_id: 'act_06Wz1Xb4mJq0YcT7eKs2hU',
+   *       action_id: 'act_…',
    *       constraints: [{ path: '/amount', op: 'max', value: 2000 }],
    *     },
    *   ],
@@ -2228,12 +1897,11 @@ export interface TokensOperations {
    *
    * @param id Id of the token.
    * @param query Which fields to answer.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
-   * `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `not_found` or a code of all {@link Operations}
    * @example
    * ```ts
-   * await narrow.tokens.get('tok_06Wz1Xb4mJq0YcT7eKs2hU')
+   * await narrow.tokens.get('tok_…')
    * ```
    */
   get<const F extends Fields<Token> = undefined>(
@@ -2248,13 +1916,11 @@ export interface TokensOperations {
    * No call that starts a second after the answer is sent. Needs the scope `tokens:delete`.
    *
    * @param id Id of the token.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
-   * `idempotency_in_progress`, `payload_too_large`, `unsupported_media_type`, `validation_failed`,
-   * `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `not_found` or a code of all {@link Operations}
    * @example
    * ```ts
-   * await narrow.tokens.delete('tok_06Wz1Xb4mJq0YcT7eKs2hU')
+   * await narrow.tokens.delete('tok_…')
    * ```
    */
   delete(id: TokenId, options?: RequestOptions): Call<void>
@@ -2267,13 +1933,11 @@ export interface TokensOperations {
    *
    * @param id Id of the token.
    * @param body What to send.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
-   * `invalid_state`, `idempotency_in_progress`, `payload_too_large`, `unsupported_media_type`,
-   * `validation_failed`, `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `not_found`, `invalid_state` or a code of all {@link Operations}
    * @example
    * ```ts
-   * await narrow.tokens.rotate('tok_06Wz1Xb4mJq0YcT7eKs2hU', { grace_period_hours: 1 })
+   * await narrow.tokens.rotate('tok_…', { grace_period_hours: 1 })
    * ```
    */
   rotate(id: TokenId, body?: RotateToken, options?: RequestOptions): Call<CreatedToken>
@@ -2287,9 +1951,8 @@ export interface ExecutionsOperations {
    * Every run and refused run of the workspace, newest first. Needs the scope `executions:read`.
    *
    * @param query Filters, order and size of the pages.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `invalid_cursor`, `unauthorized`,
-   * `forbidden`, `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `invalid_cursor` or a code of all {@link Operations}
    * @example
    * ```ts
    * for await (const each of narrow.executions.list()) console.log(each)
@@ -2307,12 +1970,11 @@ export interface ExecutionsOperations {
    *
    * @param id Id of the execution.
    * @param query Which fields to answer.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
-   * `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `not_found` or a code of all {@link Operations}
    * @example
    * ```ts
-   * await narrow.executions.get('exec_06Wz1Xb4mJq0YcT7eKs2hU')
+   * await narrow.executions.get('exec_…')
    * ```
    */
   get<const F extends Fields<Execution> = undefined>(
@@ -2332,9 +1994,8 @@ export interface XOperations {
    *
    * Each action with its schema, its constraints and what is left of its limits.
    *
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `paused`,
-   * `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `paused` or a code of all {@link Operations}
    * @example
    * ```ts
    * await narrow.x.manifest()
@@ -2348,12 +2009,11 @@ export interface XOperations {
    * Executions of other tokens are `not_found`.
    *
    * @param id Id of the execution.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `paused`, `not_found`,
-   * `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `paused`, `not_found` or a code of all {@link Operations}
    * @example
    * ```ts
-   * await narrow.x.getExecution('exec_06Wz1Xb4mJq0YcT7eKs2hU')
+   * await narrow.x.getExecution('exec_…')
    * ```
    */
   getExecution(id: ExecutionId, options?: RequestOptions): Call<Execution>
@@ -2364,9 +2024,8 @@ export interface XOperations {
    * By id or slug.
    *
    * @param actionId Id or slug of the action.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `paused`, `not_found`,
-   * `sunset`, `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `paused`, `not_found`, `sunset` or a code of all {@link Operations}
    * @example
    * ```ts
    * await narrow.x.get('refund-a-charge')
@@ -2382,12 +2041,11 @@ export interface XOperations {
    *
    * @param actionId Id or slug of the action.
    * @param body What to send.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `policy_denied`, `paused`,
-   * `execution_limit_reached`, `token_exhausted`, `not_found`, `idempotency_in_progress`, `sunset`,
-   * `payload_too_large`, `unsupported_media_type`, `validation_failed`, `idempotency_key_reused`,
-   * `rate_limited`, `internal_error`, `upstream_error`, `upstream_auth_failed`, `upstream_blocked`,
-   * `invalid_upstream_response`, `upstream_outcome_unknown`, `unavailable`, `upstream_timeout`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `policy_denied`, `paused`, `execution_limit_reached`, `token_exhausted`,
+   * `not_found`, `sunset`, `upstream_error`, `upstream_auth_failed`, `upstream_blocked`,
+   * `invalid_upstream_response`, `upstream_outcome_unknown`, `upstream_timeout` or a code of all {@link
+   * Operations}
    * @throws {UpstreamResponseError} when the upstream answers outside 2xx
    * @example
    * ```ts
@@ -2403,10 +2061,9 @@ export interface XOperations {
    *
    * @param actionId Id or slug of the action.
    * @param body What to send.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `paused`, `token_exhausted`,
-   * `not_found`, `sunset`, `payload_too_large`, `unsupported_media_type`, `validation_failed`,
-   * `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `paused`, `token_exhausted`, `not_found`, `sunset` or a code of all
+   * {@link Operations}
    * @example
    * ```ts
    * await narrow.x.dryRun('refund-a-charge', { charge_id: 'ch_1', amount: 1200 })
@@ -2423,9 +2080,8 @@ export interface SecretsOperations {
    * Names, types and versions; never values. Needs the scope `secrets:read`.
    *
    * @param query Filters, order and size of the pages.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `invalid_cursor`, `unauthorized`,
-   * `forbidden`, `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `invalid_cursor` or a code of all {@link Operations}
    * @example
    * ```ts
    * for await (const each of narrow.secrets.list()) console.log(each)
@@ -2442,10 +2098,8 @@ export interface SecretsOperations {
    * Stores the value encrypted. Name it in an action with `secret_id`. Needs the scope `secrets:write`.
    *
    * @param body What to create.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`,
-   * `idempotency_in_progress`, `payload_too_large`, `unsupported_media_type`, `validation_failed`,
-   * `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with a code of all {@link Operations}
    * @example
    * ```ts
    * await narrow.secrets.create({ name: 'Payments API key', type: 'bearer', value: 'pk_live_…' })
@@ -2460,12 +2114,11 @@ export interface SecretsOperations {
    *
    * @param id Id of the secret.
    * @param query Which fields to answer.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
-   * `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `not_found` or a code of all {@link Operations}
    * @example
    * ```ts
-   * await narrow.secrets.get('sec_06Wz1Xb4mJq0YcT7eKs2hU')
+   * await narrow.secrets.get('sec_…')
    * ```
    */
   get<const F extends Fields<Secret> = undefined>(
@@ -2482,13 +2135,11 @@ export interface SecretsOperations {
    *
    * @param id Id of the secret.
    * @param body What to change; the rest stays.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
-   * `idempotency_in_progress`, `payload_too_large`, `unsupported_media_type`, `validation_failed`,
-   * `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `not_found` or a code of all {@link Operations}
    * @example
    * ```ts
-   * await narrow.secrets.update('sec_06Wz1Xb4mJq0YcT7eKs2hU', { value: 'pk_live_new…' })
+   * await narrow.secrets.update('sec_…', { value: 'pk_live_new…' })
    * ```
    */
   update(id: SecretId, body?: UpdateSecret, options?: RequestOptions): Call<Secret>
@@ -2500,13 +2151,11 @@ export interface SecretsOperations {
    * `secrets:delete`.
    *
    * @param id Id of the secret.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
-   * `in_use`, `idempotency_in_progress`, `payload_too_large`, `unsupported_media_type`,
-   * `validation_failed`, `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `not_found`, `in_use` or a code of all {@link Operations}
    * @example
    * ```ts
-   * await narrow.secrets.delete('sec_06Wz1Xb4mJq0YcT7eKs2hU')
+   * await narrow.secrets.delete('sec_…')
    * ```
    */
   delete(id: SecretId, options?: RequestOptions): Call<void>
@@ -2520,9 +2169,8 @@ export interface ApiKeysOperations {
    * Revoked keys are left out unless `status` asks for them. Needs the scope `api-keys:read`.
    *
    * @param query Filters, order and size of the pages.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `invalid_cursor`, `unauthorized`,
-   * `forbidden`, `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `invalid_cursor` or a code of all {@link Operations}
    * @example
    * ```ts
    * for await (const each of narrow.apiKeys.list()) console.log(each)
@@ -2540,10 +2188,8 @@ export interface ApiKeysOperations {
    * `api-keys:write`.
    *
    * @param body What to create.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`,
-   * `idempotency_in_progress`, `payload_too_large`, `unsupported_media_type`, `validation_failed`,
-   * `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with a code of all {@link Operations}
    * @example
    * ```ts
    * await narrow.apiKeys.create({ name: 'Deploy pipeline', scopes: ['actions:read', 'actions:write'] })
@@ -2558,12 +2204,11 @@ export interface ApiKeysOperations {
    *
    * @param id Id of the API key.
    * @param query Which fields to answer.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
-   * `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `not_found` or a code of all {@link Operations}
    * @example
    * ```ts
-   * await narrow.apiKeys.get('key_06Wz1Xb4mJq0YcT7eKs2hU')
+   * await narrow.apiKeys.get('key_…')
    * ```
    */
   get<const F extends Fields<ApiKey> = undefined>(
@@ -2579,13 +2224,11 @@ export interface ApiKeysOperations {
    * everybody out. Needs the scope `api-keys:delete`.
    *
    * @param id Id of the API key.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
-   * `in_use`, `idempotency_in_progress`, `payload_too_large`, `unsupported_media_type`,
-   * `validation_failed`, `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `not_found`, `in_use` or a code of all {@link Operations}
    * @example
    * ```ts
-   * await narrow.apiKeys.delete('key_06Wz1Xb4mJq0YcT7eKs2hU')
+   * await narrow.apiKeys.delete('key_…')
    * ```
    */
   delete(id: ApiKeyId, options?: RequestOptions): Call<void>
@@ -2599,9 +2242,8 @@ export interface WorkspacesOperations {
    * The workspaces your key can see: a workspace key sees its own. Needs the scope `workspaces:read`.
    *
    * @param query Filters, order and size of the pages.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `invalid_cursor`, `unauthorized`,
-   * `forbidden`, `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `invalid_cursor` or a code of all {@link Operations}
    * @example
    * ```ts
    * for await (const each of narrow.workspaces.list()) console.log(each)
@@ -2619,12 +2261,11 @@ export interface WorkspacesOperations {
    *
    * @param id Id of the workspace.
    * @param query Which fields to answer.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
-   * `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `not_found` or a code of all {@link Operations}
    * @example
    * ```ts
-   * await narrow.workspaces.get('ws_06Wz1Xb4mJq0YcT7eKs2hU')
+   * await narrow.workspaces.get('ws_…')
    * ```
    */
   get<const F extends Fields<Workspace> = undefined>(
@@ -2641,13 +2282,11 @@ export interface WorkspacesOperations {
    *
    * @param id Id of the workspace.
    * @param body What to change; the rest stays.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
-   * `idempotency_in_progress`, `payload_too_large`, `unsupported_media_type`, `validation_failed`,
-   * `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `not_found` or a code of all {@link Operations}
    * @example
    * ```ts
-   * await narrow.workspaces.update('ws_06Wz1Xb4mJq0YcT7eKs2hU', { name: 'Acme', settings: { timezone: 'Europe/London' } })
+   * await narrow.workspaces.update('ws_…', { name: 'Acme', settings: { timezone: 'Europe/London' } })
    * ```
    */
   update(id: WorkspaceId, body?: UpdateWorkspace, options?: RequestOptions): Call<Workspace>
@@ -2659,13 +2298,11 @@ export interface WorkspacesOperations {
    * the scope `workspaces:write`.
    *
    * @param id Id of the workspace.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
-   * `idempotency_in_progress`, `payload_too_large`, `unsupported_media_type`, `validation_failed`,
-   * `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `not_found` or a code of all {@link Operations}
    * @example
    * ```ts
-   * await narrow.workspaces.pause('ws_06Wz1Xb4mJq0YcT7eKs2hU')
+   * await narrow.workspaces.pause('ws_…')
    * ```
    */
   pause(id: WorkspaceId, options?: RequestOptions): Call<Workspace>
@@ -2677,13 +2314,11 @@ export interface WorkspacesOperations {
    * `workspaces:write`.
    *
    * @param id Id of the workspace.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
-   * `idempotency_in_progress`, `payload_too_large`, `unsupported_media_type`, `validation_failed`,
-   * `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `not_found` or a code of all {@link Operations}
    * @example
    * ```ts
-   * await narrow.workspaces.resume('ws_06Wz1Xb4mJq0YcT7eKs2hU')
+   * await narrow.workspaces.resume('ws_…')
    * ```
    */
   resume(id: WorkspaceId, options?: RequestOptions): Call<Workspace>
@@ -2697,9 +2332,8 @@ export interface AuditOperations {
    * Who changed what, newest first. Needs the scope `audit:read`.
    *
    * @param query Filters, order and size of the pages.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `invalid_cursor`, `unauthorized`,
-   * `forbidden`, `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `invalid_cursor` or a code of all {@link Operations}
    * @example
    * ```ts
    * for await (const each of narrow.audit.list()) console.log(each)
@@ -2717,12 +2351,11 @@ export interface AuditOperations {
    *
    * @param id Id of the audit event.
    * @param query Which fields to answer.
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
-   * `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with `not_found` or a code of all {@link Operations}
    * @example
    * ```ts
-   * await narrow.audit.get('aud_06Wz1Xb4mJq0YcT7eKs2hU')
+   * await narrow.audit.get('aud_…')
    * ```
    */
   get<const F extends Fields<AuditEvent> = undefined>(
@@ -2739,9 +2372,8 @@ export interface HealthOperations {
    *
    * Answers as long as the process serves requests; looks at nothing else.
    *
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `validation_failed`, `internal_error`,
-   * `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with a code of all {@link Operations}
    * @example
    * ```ts
    * await narrow.health.live()
@@ -2754,9 +2386,8 @@ export interface HealthOperations {
    *
    * Asks the database, for two seconds at most; `unavailable` while it stops or cannot reach it.
    *
-   * @param options Timeouts, retries, headers or a signal for this call only.
-   * @throws {NarrowApiError} with the code `invalid_request`, `validation_failed`, `internal_error`,
-   * `unavailable`
+   * @param options What differs for this call.
+   * @throws {NarrowApiError} with a code of all {@link Operations}
    * @example
    * ```ts
    * await narrow.health.ready()
@@ -2765,7 +2396,14 @@ export interface HealthOperations {
   ready(options?: RequestOptions): Call<Health>
 }
 
-/** Every operation of the API, by noun. */
+/**
+ * Every operation of the API, by noun.
+ *
+ * Any of them may throw a `NarrowApiError` with the code `invalid_request`, `unauthorized`, `forbidden`,
+ * `validation_failed`, `rate_limited`, `internal_error`, `unavailable`, and any that changes something
+ * with `payload_too_large`, `unsupported_media_type`, `idempotency_in_progress`, `idempotency_key_reused`.
+ * What else one throws, it says itself.
+ */
 export interface Operations {
   /**
    * An action is one typed, constrained call to one upstream operation. Its definition says what is sent,

@@ -58,19 +58,8 @@ import type {
 import type { Call, Fields, PageCall, RequestOptions, Selection } from '../types.ts'
 
 /**
- * List actions.
- *
- * The actions of the workspace, newest first. Needs the scope `actions:read`.
- *
- * @param client The client that sends it.
- * @param query Filters, order and size of the pages.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `invalid_cursor`, `unauthorized`, `forbidden`,
- * `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * for await (const each of actionsList(client)) console.log(each)
- * ```
+ * List actions. As the method `narrow.actions.list`.
+ * @throws {NarrowApiError} with `invalid_cursor`
  */
 export const actionsList: <const F extends Fields<Action> = undefined>(
   client: Client,
@@ -80,35 +69,8 @@ export const actionsList: <const F extends Fields<Action> = undefined>(
   list(client, 'actions.list', '/api/v1/actions', [], query, options)
 
 /**
- * Create an action.
- *
- * Defines one call to one upstream operation. `auth_value` becomes a secret of its own; or name one with
- * `secret_id`. Needs the scope `actions:write`.
- *
- * @param client The client that sends it.
- * @param body What to create.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`,
- * `action_limit_reached`, `conflict`, `idempotency_in_progress`, `payload_too_large`,
- * `unsupported_media_type`, `validation_failed`, `idempotency_key_reused`, `rate_limited`,
- * `internal_error`, `unavailable`
- * @example
- * ```ts
- * await actionsCreate(client, {
- *   name: 'Refund a charge',
- *   method: 'POST',
- *   target_url: 'https://api.example.com/v1/charges/{charge_id}/refund',
- *   auth_type: 'bearer',
- *   auth_value: 'upstream-api-key',
- *   input_schema: [
- *     { name: 'charge_id', type: 'string', required: true },
- *     { name: 'amount', type: 'integer', required: true },
- *   ],
- *   body_template: { amount: '{{amount}}', reason: 'requested_by_customer' },
- *   constraints: [{ path: '/amount', op: 'max', value: 5000 }],
- *   response: { fields: ['id', 'status'], max_bytes: 65536 },
- * })
- * ```
+ * Create an action. As the method `narrow.actions.create`.
+ * @throws {NarrowApiError} with `action_limit_reached`, `conflict`
  */
 export const actionsCreate: (
   client: Client,
@@ -118,20 +80,8 @@ export const actionsCreate: (
   call(client, 'actions.create', 'POST', '/api/v1/actions', [], body, options)
 
 /**
- * Get an action.
- *
- * Its definition, without the secret. Needs the scope `actions:read`.
- *
- * @param client The client that sends it.
- * @param id Id of the action.
- * @param query Which fields to answer.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
- * `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * await actionsGet(client, 'act_06Wz1Xb4mJq0YcT7eKs2hU')
- * ```
+ * Get an action. As the method `narrow.actions.get`.
+ * @throws {NarrowApiError} with `not_found`
  */
 export const actionsGet: <const F extends Fields<Action> = undefined>(
   client: Client,
@@ -142,23 +92,9 @@ export const actionsGet: <const F extends Fields<Action> = undefined>(
   call(client, 'actions.get', 'GET', '/api/v1/actions/{id}', [id], query, options)
 
 /**
- * Update an action.
- *
- * Every change makes a new version, used by each call that starts a second later. Send `If-Match` or
- * `version` to change only what you have read. Needs the scope `actions:write`.
- *
- * @param client The client that sends it.
- * @param id Id of the action.
- * @param body What to change; the rest stays.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`,
- * `action_limit_reached`, `not_found`, `conflict`, `version_conflict`, `invalid_state`,
- * `idempotency_in_progress`, `payload_too_large`, `unsupported_media_type`, `validation_failed`,
- * `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * await actionsUpdate(client, 'act_06Wz1Xb4mJq0YcT7eKs2hU', { status: 'paused' })
- * ```
+ * Update an action. As the method `narrow.actions.update`.
+ * @throws {NarrowApiError} with `action_limit_reached`, `not_found`, `conflict`, `version_conflict`,
+ * `invalid_state`
  */
 export const actionsUpdate: (
   client: Client,
@@ -169,21 +105,8 @@ export const actionsUpdate: (
   call(client, 'actions.update', 'PATCH', '/api/v1/actions/{id}', [id], body, options)
 
 /**
- * Delete an action.
- *
- * Gone for good, with its versions; its executions stay readable, its tokens get `not_found` for it. Needs
- * the scope `actions:delete`.
- *
- * @param client The client that sends it.
- * @param id Id of the action.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
- * `version_conflict`, `idempotency_in_progress`, `payload_too_large`, `unsupported_media_type`,
- * `validation_failed`, `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * await actionsDelete(client, 'act_06Wz1Xb4mJq0YcT7eKs2hU')
- * ```
+ * Delete an action. As the method `narrow.actions.delete`.
+ * @throws {NarrowApiError} with `not_found`, `version_conflict`
  */
 export const actionsDelete: (
   client: Client,
@@ -193,20 +116,8 @@ export const actionsDelete: (
   call(client, 'actions.delete', 'DELETE', '/api/v1/actions/{id}', [id], undefined, options)
 
 /**
- * List versions of an action.
- *
- * What the action did from change to change, newest first. Needs the scope `actions:read`.
- *
- * @param client The client that sends it.
- * @param id Id of the action.
- * @param query Filters, order and size of the pages.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `invalid_cursor`, `unauthorized`, `forbidden`,
- * `not_found`, `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * for await (const each of actionsListVersions(client, 'act_06Wz1Xb4mJq0YcT7eKs2hU')) console.log(each)
- * ```
+ * List versions of an action. As the method `narrow.actions.listVersions`.
+ * @throws {NarrowApiError} with `invalid_cursor`, `not_found`
  */
 export const actionsListVersions: (
   client: Client,
@@ -217,21 +128,8 @@ export const actionsListVersions: (
   list(client, 'actions.listVersions', '/api/v1/actions/{id}/versions', [id], query, options)
 
 /**
- * Restore a version of an action.
- *
- * Makes a new version that does what the named one did. Needs the scope `actions:write`.
- *
- * @param client The client that sends it.
- * @param id Id of the action.
- * @param version Number of the version.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
- * `version_conflict`, `idempotency_in_progress`, `payload_too_large`, `unsupported_media_type`,
- * `validation_failed`, `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * await actionsRestoreVersion(client, 'act_06Wz1Xb4mJq0YcT7eKs2hU', 1)
- * ```
+ * Restore a version of an action. As the method `narrow.actions.restoreVersion`.
+ * @throws {NarrowApiError} with `not_found`, `version_conflict`
  */
 export const actionsRestoreVersion: (
   client: Client,
@@ -242,19 +140,8 @@ export const actionsRestoreVersion: (
   call(client, 'actions.restoreVersion', 'POST', '/api/v1/actions/{id}/versions/{version}/restore', [id, version], undefined, options)
 
 /**
- * Get the schema of an action.
- *
- * What callers send and get, as JSON Schema 2020-12. Needs the scope `actions:read`.
- *
- * @param client The client that sends it.
- * @param id Id of the action.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
- * `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * await actionsGetSchema(client, 'act_06Wz1Xb4mJq0YcT7eKs2hU')
- * ```
+ * Get the schema of an action. As the method `narrow.actions.getSchema`.
+ * @throws {NarrowApiError} with `not_found`
  */
 export const actionsGetSchema: (
   client: Client,
@@ -264,22 +151,8 @@ export const actionsGetSchema: (
   call(client, 'actions.getSchema', 'GET', '/api/v1/actions/{id}/schema', [id], undefined, options)
 
 /**
- * Test an action without calling it.
- *
- * The request an input would cause and how it would be judged. Works for drafts too; sends nothing. Needs
- * the scope `actions:execute`.
- *
- * @param client The client that sends it.
- * @param id Id of the action.
- * @param body What to send.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
- * `idempotency_in_progress`, `payload_too_large`, `unsupported_media_type`, `validation_failed`,
- * `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * await actionsTest(client, 'act_06Wz1Xb4mJq0YcT7eKs2hU', { input: { charge_id: 'ch_1', amount: 1200 } })
- * ```
+ * Test an action without calling it. As the method `narrow.actions.test`.
+ * @throws {NarrowApiError} with `not_found`
  */
 export const actionsTest: (
   client: Client,
@@ -290,22 +163,8 @@ export const actionsTest: (
   call(client, 'actions.test', 'POST', '/api/v1/actions/{id}/test', [id], body, options)
 
 /**
- * Rotate the token of an action.
- *
- * A new token for this action; tokens that name nothing else are revoked, at once or after a grace period.
- * Needs the scope `tokens:write`.
- *
- * @param client The client that sends it.
- * @param id Id of the action.
- * @param body What to send.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
- * `idempotency_in_progress`, `payload_too_large`, `unsupported_media_type`, `validation_failed`,
- * `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * await actionsRotateToken(client, 'act_06Wz1Xb4mJq0YcT7eKs2hU', { grace_period_hours: 24 })
- * ```
+ * Rotate the token of an action. As the method `narrow.actions.rotateToken`.
+ * @throws {NarrowApiError} with `not_found`
  */
 export const actionsRotateToken: (
   client: Client,
@@ -316,20 +175,8 @@ export const actionsRotateToken: (
   call(client, 'actions.rotateToken', 'POST', '/api/v1/actions/{id}/rotate-token', [id], body, options)
 
 /**
- * List executions of an action.
- *
- * Also of an action that was deleted. Needs the scope `executions:read`.
- *
- * @param client The client that sends it.
- * @param id Id of the action.
- * @param query Filters, order and size of the pages.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `invalid_cursor`, `unauthorized`, `forbidden`,
- * `not_found`, `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * for await (const each of actionsListExecutions(client, 'act_06Wz1Xb4mJq0YcT7eKs2hU')) console.log(each)
- * ```
+ * List executions of an action. As the method `narrow.actions.listExecutions`.
+ * @throws {NarrowApiError} with `invalid_cursor`, `not_found`
  */
 export const actionsListExecutions: <const F extends Fields<Execution> = undefined>(
   client: Client,
@@ -340,21 +187,8 @@ export const actionsListExecutions: <const F extends Fields<Execution> = undefin
   list(client, 'actions.listExecutions', '/api/v1/actions/{id}/executions', [id], query, options)
 
 /**
- * Get an execution of an action.
- *
- * An execution of another action is `not_found` here. Needs the scope `executions:read`.
- *
- * @param client The client that sends it.
- * @param id Id of the action.
- * @param executionId Id of the execution.
- * @param query Which fields to answer.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
- * `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * await actionsGetExecution(client, 'act_06Wz1Xb4mJq0YcT7eKs2hU', 'exec_06Wz1Xb4mJq0YcT7eKs2hU')
- * ```
+ * Get an execution of an action. As the method `narrow.actions.getExecution`.
+ * @throws {NarrowApiError} with `not_found`
  */
 export const actionsGetExecution: <const F extends Fields<Execution> = undefined>(
   client: Client,
@@ -366,19 +200,8 @@ export const actionsGetExecution: <const F extends Fields<Execution> = undefined
   call(client, 'actions.getExecution', 'GET', '/api/v1/actions/{id}/executions/{execution_id}', [id, executionId], query, options)
 
 /**
- * List tokens.
- *
- * Only active tokens unless `status` asks for others. Needs the scope `tokens:read`.
- *
- * @param client The client that sends it.
- * @param query Filters, order and size of the pages.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `invalid_cursor`, `unauthorized`, `forbidden`,
- * `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * for await (const each of tokensList(client)) console.log(each)
- * ```
+ * List tokens. As the method `narrow.tokens.list`.
+ * @throws {NarrowApiError} with `invalid_cursor`
  */
 export const tokensList: <const F extends Fields<Token> = undefined>(
   client: Client,
@@ -387,32 +210,7 @@ export const tokensList: <const F extends Fields<Token> = undefined>(
 ) => PageCall<Selection<Token, F>> = (client, query, options) =>
   list(client, 'tokens.list', '/api/v1/tokens', [], query, options)
 
-/**
- * Create a token.
- *
- * The answer holds the token once. It may run only the actions it names. Needs the scope `tokens:write`.
- *
- * @param client The client that sends it.
- * @param body What to create.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`,
- * `idempotency_in_progress`, `payload_too_large`, `unsupported_media_type`, `validation_failed`,
- * `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * await tokensCreate(client, {
- *   name: 'support-bot',
- *   expires_at: '2030-01-01T00:00:00.000Z',
- *   max_uses: 50,
- *   grants: [
- *     {
- *       action_id: 'act_06Wz1Xb4mJq0YcT7eKs2hU',
- *       constraints: [{ path: '/amount', op: 'max', value: 2000 }],
- *     },
- *   ],
- * })
- * ```
- */
+/** Create a token. As the method `narrow.tokens.create`. */
 export const tokensCreate: (
   client: Client,
   body: CreateToken,
@@ -421,20 +219,8 @@ export const tokensCreate: (
   call(client, 'tokens.create', 'POST', '/api/v1/tokens', [], body, options)
 
 /**
- * Get a token.
- *
- * A revoked, expired or exhausted token is still found. Needs the scope `tokens:read`.
- *
- * @param client The client that sends it.
- * @param id Id of the token.
- * @param query Which fields to answer.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
- * `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * await tokensGet(client, 'tok_06Wz1Xb4mJq0YcT7eKs2hU')
- * ```
+ * Get a token. As the method `narrow.tokens.get`.
+ * @throws {NarrowApiError} with `not_found`
  */
 export const tokensGet: <const F extends Fields<Token> = undefined>(
   client: Client,
@@ -445,20 +231,8 @@ export const tokensGet: <const F extends Fields<Token> = undefined>(
   call(client, 'tokens.get', 'GET', '/api/v1/tokens/{id}', [id], query, options)
 
 /**
- * Revoke a token.
- *
- * No call that starts a second after the answer is sent. Needs the scope `tokens:delete`.
- *
- * @param client The client that sends it.
- * @param id Id of the token.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
- * `idempotency_in_progress`, `payload_too_large`, `unsupported_media_type`, `validation_failed`,
- * `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * await tokensDelete(client, 'tok_06Wz1Xb4mJq0YcT7eKs2hU')
- * ```
+ * Revoke a token. As the method `narrow.tokens.delete`.
+ * @throws {NarrowApiError} with `not_found`
  */
 export const tokensDelete: (
   client: Client,
@@ -468,22 +242,8 @@ export const tokensDelete: (
   call(client, 'tokens.delete', 'DELETE', '/api/v1/tokens/{id}', [id], undefined, options)
 
 /**
- * Rotate a token.
- *
- * A new text for the same token: its id, grants, limits and uses stay. The old text stops working at once
- * or after a grace period. Needs the scope `tokens:write`.
- *
- * @param client The client that sends it.
- * @param id Id of the token.
- * @param body What to send.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
- * `invalid_state`, `idempotency_in_progress`, `payload_too_large`, `unsupported_media_type`,
- * `validation_failed`, `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * await tokensRotate(client, 'tok_06Wz1Xb4mJq0YcT7eKs2hU', { grace_period_hours: 1 })
- * ```
+ * Rotate a token. As the method `narrow.tokens.rotate`.
+ * @throws {NarrowApiError} with `not_found`, `invalid_state`
  */
 export const tokensRotate: (
   client: Client,
@@ -494,19 +254,8 @@ export const tokensRotate: (
   call(client, 'tokens.rotate', 'POST', '/api/v1/tokens/{id}/rotate', [id], body, options)
 
 /**
- * List executions.
- *
- * Every run and refused run of the workspace, newest first. Needs the scope `executions:read`.
- *
- * @param client The client that sends it.
- * @param query Filters, order and size of the pages.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `invalid_cursor`, `unauthorized`, `forbidden`,
- * `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * for await (const each of executionsList(client)) console.log(each)
- * ```
+ * List executions. As the method `narrow.executions.list`.
+ * @throws {NarrowApiError} with `invalid_cursor`
  */
 export const executionsList: <const F extends Fields<Execution> = undefined>(
   client: Client,
@@ -516,20 +265,8 @@ export const executionsList: <const F extends Fields<Execution> = undefined>(
   list(client, 'executions.list', '/api/v1/executions', [], query, options)
 
 /**
- * Get an execution.
- *
- * What was asked, decided, sent and answered, without secrets. Needs the scope `executions:read`.
- *
- * @param client The client that sends it.
- * @param id Id of the execution.
- * @param query Which fields to answer.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
- * `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * await executionsGet(client, 'exec_06Wz1Xb4mJq0YcT7eKs2hU')
- * ```
+ * Get an execution. As the method `narrow.executions.get`.
+ * @throws {NarrowApiError} with `not_found`
  */
 export const executionsGet: <const F extends Fields<Execution> = undefined>(
   client: Client,
@@ -540,18 +277,8 @@ export const executionsGet: <const F extends Fields<Execution> = undefined>(
   call(client, 'executions.get', 'GET', '/api/v1/executions/{id}', [id], query, options)
 
 /**
- * List what this token may run.
- *
- * Each action with its schema, its constraints and what is left of its limits.
- *
- * @param client The client that sends it.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `paused`, `validation_failed`,
- * `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * await xManifest(client)
- * ```
+ * List what this token may run. As the method `narrow.x.manifest`.
+ * @throws {NarrowApiError} with `paused`
  */
 export const xManifest: (
   client: Client,
@@ -560,19 +287,8 @@ export const xManifest: (
   call(client, 'x.manifest', 'GET', '/x', [], undefined, options)
 
 /**
- * Get an execution of this token.
- *
- * Executions of other tokens are `not_found`.
- *
- * @param client The client that sends it.
- * @param id Id of the execution.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `paused`, `not_found`,
- * `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * await xGetExecution(client, 'exec_06Wz1Xb4mJq0YcT7eKs2hU')
- * ```
+ * Get an execution of this token. As the method `narrow.x.getExecution`.
+ * @throws {NarrowApiError} with `paused`, `not_found`
  */
 export const xGetExecution: (
   client: Client,
@@ -582,19 +298,8 @@ export const xGetExecution: (
   call(client, 'x.getExecution', 'GET', '/x/executions/{id}', [id], undefined, options)
 
 /**
- * Get one callable action.
- *
- * By id or slug.
- *
- * @param client The client that sends it.
- * @param actionId Id or slug of the action.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `paused`, `not_found`,
- * `sunset`, `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * await xGet(client, 'refund-a-charge')
- * ```
+ * Get one callable action. As the method `narrow.x.get`.
+ * @throws {NarrowApiError} with `paused`, `not_found`, `sunset`
  */
 export const xGet: (
   client: Client,
@@ -604,25 +309,11 @@ export const xGet: (
   call(client, 'x.get', 'GET', '/x/{action_id}', [actionId], undefined, options)
 
 /**
- * Run an action.
- *
- * The body is the input. The answer is the upstream answer with its own status, scrubbed and capped;
- * `X-Upstream-Status` and `X-Execution-ID` come with it. A refusal of ours carries `X-NarrowAPI-Error`.
- *
- * @param client The client that sends it.
- * @param actionId Id or slug of the action.
- * @param body What to send.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `policy_denied`, `paused`,
- * `execution_limit_reached`, `token_exhausted`, `not_found`, `idempotency_in_progress`, `sunset`,
- * `payload_too_large`, `unsupported_media_type`, `validation_failed`, `idempotency_key_reused`,
- * `rate_limited`, `internal_error`, `upstream_error`, `upstream_auth_failed`, `upstream_blocked`,
- * `invalid_upstream_response`, `upstream_outcome_unknown`, `unavailable`, `upstream_timeout`
+ * Run an action. As the method `narrow.x.execute`.
+ * @throws {NarrowApiError} with `policy_denied`, `paused`, `execution_limit_reached`, `token_exhausted`,
+ * `not_found`, `sunset`, `upstream_error`, `upstream_auth_failed`, `upstream_blocked`,
+ * `invalid_upstream_response`, `upstream_outcome_unknown`, `upstream_timeout`
  * @throws {UpstreamResponseError} when the upstream answers outside 2xx
- * @example
- * ```ts
- * await xExecute(client, 'refund-a-charge', { charge_id: 'ch_1', amount: 1200 })
- * ```
  */
 export const xExecute: (
   client: Client,
@@ -632,21 +323,8 @@ export const xExecute: (
 ) => Call<UpstreamAnswer> = execute
 
 /**
- * See what a call would do.
- *
- * Judges the input and shows the masked request. Sends nothing, uses nothing up, records nothing.
- *
- * @param client The client that sends it.
- * @param actionId Id or slug of the action.
- * @param body What to send.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `paused`, `token_exhausted`,
- * `not_found`, `sunset`, `payload_too_large`, `unsupported_media_type`, `validation_failed`,
- * `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * await xDryRun(client, 'refund-a-charge', { charge_id: 'ch_1', amount: 1200 })
- * ```
+ * See what a call would do. As the method `narrow.x.dryRun`.
+ * @throws {NarrowApiError} with `paused`, `token_exhausted`, `not_found`, `sunset`
  */
 export const xDryRun: (
   client: Client,
@@ -657,19 +335,8 @@ export const xDryRun: (
   call(client, 'x.dryRun', 'POST', '/x/{action_id}/dry-run', [actionId], body, options)
 
 /**
- * List secrets.
- *
- * Names, types and versions; never values. Needs the scope `secrets:read`.
- *
- * @param client The client that sends it.
- * @param query Filters, order and size of the pages.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `invalid_cursor`, `unauthorized`, `forbidden`,
- * `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * for await (const each of secretsList(client)) console.log(each)
- * ```
+ * List secrets. As the method `narrow.secrets.list`.
+ * @throws {NarrowApiError} with `invalid_cursor`
  */
 export const secretsList: <const F extends Fields<Secret> = undefined>(
   client: Client,
@@ -678,22 +345,7 @@ export const secretsList: <const F extends Fields<Secret> = undefined>(
 ) => PageCall<Selection<Secret, F>> = (client, query, options) =>
   list(client, 'secrets.list', '/api/v1/secrets', [], query, options)
 
-/**
- * Create a secret.
- *
- * Stores the value encrypted. Name it in an action with `secret_id`. Needs the scope `secrets:write`.
- *
- * @param client The client that sends it.
- * @param body What to create.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`,
- * `idempotency_in_progress`, `payload_too_large`, `unsupported_media_type`, `validation_failed`,
- * `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * await secretsCreate(client, { name: 'Payments API key', type: 'bearer', value: 'pk_live_…' })
- * ```
- */
+/** Create a secret. As the method `narrow.secrets.create`. */
 export const secretsCreate: (
   client: Client,
   body: CreateSecret,
@@ -702,20 +354,8 @@ export const secretsCreate: (
   call(client, 'secrets.create', 'POST', '/api/v1/secrets', [], body, options)
 
 /**
- * Get a secret.
- *
- * Everything about it but its value. Needs the scope `secrets:read`.
- *
- * @param client The client that sends it.
- * @param id Id of the secret.
- * @param query Which fields to answer.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
- * `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * await secretsGet(client, 'sec_06Wz1Xb4mJq0YcT7eKs2hU')
- * ```
+ * Get a secret. As the method `narrow.secrets.get`.
+ * @throws {NarrowApiError} with `not_found`
  */
 export const secretsGet: <const F extends Fields<Secret> = undefined>(
   client: Client,
@@ -726,22 +366,8 @@ export const secretsGet: <const F extends Fields<Secret> = undefined>(
   call(client, 'secrets.get', 'GET', '/api/v1/secrets/{id}', [id], query, options)
 
 /**
- * Update a secret.
- *
- * A new `value` becomes a new version, which running servers use within a second. Needs the scope
- * `secrets:write`.
- *
- * @param client The client that sends it.
- * @param id Id of the secret.
- * @param body What to change; the rest stays.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
- * `idempotency_in_progress`, `payload_too_large`, `unsupported_media_type`, `validation_failed`,
- * `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * await secretsUpdate(client, 'sec_06Wz1Xb4mJq0YcT7eKs2hU', { value: 'pk_live_new…' })
- * ```
+ * Update a secret. As the method `narrow.secrets.update`.
+ * @throws {NarrowApiError} with `not_found`
  */
 export const secretsUpdate: (
   client: Client,
@@ -752,20 +378,8 @@ export const secretsUpdate: (
   call(client, 'secrets.update', 'PATCH', '/api/v1/secrets/{id}', [id], body, options)
 
 /**
- * Delete a secret.
- *
- * Refused with `in_use` while an action names it; `details` lists which. Needs the scope `secrets:delete`.
- *
- * @param client The client that sends it.
- * @param id Id of the secret.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
- * `in_use`, `idempotency_in_progress`, `payload_too_large`, `unsupported_media_type`, `validation_failed`,
- * `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * await secretsDelete(client, 'sec_06Wz1Xb4mJq0YcT7eKs2hU')
- * ```
+ * Delete a secret. As the method `narrow.secrets.delete`.
+ * @throws {NarrowApiError} with `not_found`, `in_use`
  */
 export const secretsDelete: (
   client: Client,
@@ -775,19 +389,8 @@ export const secretsDelete: (
   call(client, 'secrets.delete', 'DELETE', '/api/v1/secrets/{id}', [id], undefined, options)
 
 /**
- * List API keys.
- *
- * Revoked keys are left out unless `status` asks for them. Needs the scope `api-keys:read`.
- *
- * @param client The client that sends it.
- * @param query Filters, order and size of the pages.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `invalid_cursor`, `unauthorized`, `forbidden`,
- * `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * for await (const each of apiKeysList(client)) console.log(each)
- * ```
+ * List API keys. As the method `narrow.apiKeys.list`.
+ * @throws {NarrowApiError} with `invalid_cursor`
  */
 export const apiKeysList: <const F extends Fields<ApiKey> = undefined>(
   client: Client,
@@ -796,23 +399,7 @@ export const apiKeysList: <const F extends Fields<ApiKey> = undefined>(
 ) => PageCall<Selection<ApiKey, F>> = (client, query, options) =>
   list(client, 'apiKeys.list', '/api/v1/api-keys', [], query, options)
 
-/**
- * Create an API key.
- *
- * The answer holds the key once. A key is never wider than the key that creates it. Needs the scope
- * `api-keys:write`.
- *
- * @param client The client that sends it.
- * @param body What to create.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`,
- * `idempotency_in_progress`, `payload_too_large`, `unsupported_media_type`, `validation_failed`,
- * `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * await apiKeysCreate(client, { name: 'Deploy pipeline', scopes: ['actions:read', 'actions:write'] })
- * ```
- */
+/** Create an API key. As the method `narrow.apiKeys.create`. */
 export const apiKeysCreate: (
   client: Client,
   body: CreateApiKey,
@@ -821,20 +408,8 @@ export const apiKeysCreate: (
   call(client, 'apiKeys.create', 'POST', '/api/v1/api-keys', [], body, options)
 
 /**
- * Get an API key.
- *
- * A revoked key is still found, with `status` `revoked`. Needs the scope `api-keys:read`.
- *
- * @param client The client that sends it.
- * @param id Id of the API key.
- * @param query Which fields to answer.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
- * `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * await apiKeysGet(client, 'key_06Wz1Xb4mJq0YcT7eKs2hU')
- * ```
+ * Get an API key. As the method `narrow.apiKeys.get`.
+ * @throws {NarrowApiError} with `not_found`
  */
 export const apiKeysGet: <const F extends Fields<ApiKey> = undefined>(
   client: Client,
@@ -845,21 +420,8 @@ export const apiKeysGet: <const F extends Fields<ApiKey> = undefined>(
   call(client, 'apiKeys.get', 'GET', '/api/v1/api-keys/{id}', [id], query, options)
 
 /**
- * Revoke an API key.
- *
- * It stops working within a second. The last key that may create keys cannot be revoked: that would lock
- * everybody out. Needs the scope `api-keys:delete`.
- *
- * @param client The client that sends it.
- * @param id Id of the API key.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
- * `in_use`, `idempotency_in_progress`, `payload_too_large`, `unsupported_media_type`, `validation_failed`,
- * `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * await apiKeysDelete(client, 'key_06Wz1Xb4mJq0YcT7eKs2hU')
- * ```
+ * Revoke an API key. As the method `narrow.apiKeys.delete`.
+ * @throws {NarrowApiError} with `not_found`, `in_use`
  */
 export const apiKeysDelete: (
   client: Client,
@@ -869,19 +431,8 @@ export const apiKeysDelete: (
   call(client, 'apiKeys.delete', 'DELETE', '/api/v1/api-keys/{id}', [id], undefined, options)
 
 /**
- * List workspaces.
- *
- * The workspaces your key can see: a workspace key sees its own. Needs the scope `workspaces:read`.
- *
- * @param client The client that sends it.
- * @param query Filters, order and size of the pages.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `invalid_cursor`, `unauthorized`, `forbidden`,
- * `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * for await (const each of workspacesList(client)) console.log(each)
- * ```
+ * List workspaces. As the method `narrow.workspaces.list`.
+ * @throws {NarrowApiError} with `invalid_cursor`
  */
 export const workspacesList: <const F extends Fields<Workspace> = undefined>(
   client: Client,
@@ -891,20 +442,8 @@ export const workspacesList: <const F extends Fields<Workspace> = undefined>(
   list(client, 'workspaces.list', '/api/v1/workspaces', [], query, options)
 
 /**
- * Get a workspace.
- *
- * Its plan, its state and its settings. Needs the scope `workspaces:read`.
- *
- * @param client The client that sends it.
- * @param id Id of the workspace.
- * @param query Which fields to answer.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
- * `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * await workspacesGet(client, 'ws_06Wz1Xb4mJq0YcT7eKs2hU')
- * ```
+ * Get a workspace. As the method `narrow.workspaces.get`.
+ * @throws {NarrowApiError} with `not_found`
  */
 export const workspacesGet: <const F extends Fields<Workspace> = undefined>(
   client: Client,
@@ -915,22 +454,8 @@ export const workspacesGet: <const F extends Fields<Workspace> = undefined>(
   call(client, 'workspaces.get', 'GET', '/api/v1/workspaces/{id}', [id], query, options)
 
 /**
- * Update a workspace.
- *
- * Changes the name, the plan or some of the settings; what is absent stays. Needs the scope
- * `workspaces:write`.
- *
- * @param client The client that sends it.
- * @param id Id of the workspace.
- * @param body What to change; the rest stays.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
- * `idempotency_in_progress`, `payload_too_large`, `unsupported_media_type`, `validation_failed`,
- * `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * await workspacesUpdate(client, 'ws_06Wz1Xb4mJq0YcT7eKs2hU', { name: 'Acme', settings: { timezone: 'Europe/London' } })
- * ```
+ * Update a workspace. As the method `narrow.workspaces.update`.
+ * @throws {NarrowApiError} with `not_found`
  */
 export const workspacesUpdate: (
   client: Client,
@@ -941,21 +466,8 @@ export const workspacesUpdate: (
   call(client, 'workspaces.update', 'PATCH', '/api/v1/workspaces/{id}', [id], body, options)
 
 /**
- * Pause a workspace.
- *
- * The kill switch: from now on every call with a token of this workspace is refused with `paused`. Needs
- * the scope `workspaces:write`.
- *
- * @param client The client that sends it.
- * @param id Id of the workspace.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
- * `idempotency_in_progress`, `payload_too_large`, `unsupported_media_type`, `validation_failed`,
- * `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * await workspacesPause(client, 'ws_06Wz1Xb4mJq0YcT7eKs2hU')
- * ```
+ * Pause a workspace. As the method `narrow.workspaces.pause`.
+ * @throws {NarrowApiError} with `not_found`
  */
 export const workspacesPause: (
   client: Client,
@@ -965,20 +477,8 @@ export const workspacesPause: (
   call(client, 'workspaces.pause', 'POST', '/api/v1/workspaces/{id}/pause', [id], undefined, options)
 
 /**
- * Resume a workspace.
- *
- * Ends a pause. Tokens that were revoked or expired meanwhile stay so. Needs the scope `workspaces:write`.
- *
- * @param client The client that sends it.
- * @param id Id of the workspace.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
- * `idempotency_in_progress`, `payload_too_large`, `unsupported_media_type`, `validation_failed`,
- * `idempotency_key_reused`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * await workspacesResume(client, 'ws_06Wz1Xb4mJq0YcT7eKs2hU')
- * ```
+ * Resume a workspace. As the method `narrow.workspaces.resume`.
+ * @throws {NarrowApiError} with `not_found`
  */
 export const workspacesResume: (
   client: Client,
@@ -988,19 +488,8 @@ export const workspacesResume: (
   call(client, 'workspaces.resume', 'POST', '/api/v1/workspaces/{id}/resume', [id], undefined, options)
 
 /**
- * List audit events.
- *
- * Who changed what, newest first. Needs the scope `audit:read`.
- *
- * @param client The client that sends it.
- * @param query Filters, order and size of the pages.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `invalid_cursor`, `unauthorized`, `forbidden`,
- * `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * for await (const each of auditList(client)) console.log(each)
- * ```
+ * List audit events. As the method `narrow.audit.list`.
+ * @throws {NarrowApiError} with `invalid_cursor`
  */
 export const auditList: <const F extends Fields<AuditEvent> = undefined>(
   client: Client,
@@ -1010,20 +499,8 @@ export const auditList: <const F extends Fields<AuditEvent> = undefined>(
   list(client, 'audit.list', '/api/v1/audit', [], query, options)
 
 /**
- * Get an audit event.
- *
- * One event with what changed and its place in the chain. Needs the scope `audit:read`.
- *
- * @param client The client that sends it.
- * @param id Id of the audit event.
- * @param query Which fields to answer.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `unauthorized`, `forbidden`, `not_found`,
- * `validation_failed`, `rate_limited`, `internal_error`, `unavailable`
- * @example
- * ```ts
- * await auditGet(client, 'aud_06Wz1Xb4mJq0YcT7eKs2hU')
- * ```
+ * Get an audit event. As the method `narrow.audit.get`.
+ * @throws {NarrowApiError} with `not_found`
  */
 export const auditGet: <const F extends Fields<AuditEvent> = undefined>(
   client: Client,
@@ -1033,40 +510,14 @@ export const auditGet: <const F extends Fields<AuditEvent> = undefined>(
 ) => Call<Selection<AuditEvent, F>> = (client, id, query, options) =>
   call(client, 'audit.get', 'GET', '/api/v1/audit/{id}', [id], query, options)
 
-/**
- * Is the process alive.
- *
- * Answers as long as the process serves requests; looks at nothing else.
- *
- * @param client The client that sends it.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `validation_failed`, `internal_error`,
- * `unavailable`
- * @example
- * ```ts
- * await healthLive(client)
- * ```
- */
+/** Is the process alive. As the method `narrow.health.live`. */
 export const healthLive: (
   client: Client,
   options?: RequestOptions,
 ) => Call<Health> = (client, options) =>
   call(client, 'health.live', 'GET', '/healthz', [], undefined, options)
 
-/**
- * Can it take work.
- *
- * Asks the database, for two seconds at most; `unavailable` while it stops or cannot reach it.
- *
- * @param client The client that sends it.
- * @param options Timeouts, retries, headers or a signal for this call only.
- * @throws {NarrowApiError} with the code `invalid_request`, `validation_failed`, `internal_error`,
- * `unavailable`
- * @example
- * ```ts
- * await healthReady(client)
- * ```
- */
+/** Can it take work. As the method `narrow.health.ready`. */
 export const healthReady: (
   client: Client,
   options?: RequestOptions,

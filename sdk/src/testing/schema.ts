@@ -14,8 +14,6 @@ export interface OperationRow {
   /** The name of what a success holds, or of the objects of its page. */
   readonly answer?: string
   readonly paged?: true
-  readonly query?: true
-  readonly body?: true
   /** Answers carry an ETag, changes honour If-Match. */
   readonly versioned?: true
   /** A repeated Idempotency-Key gets the first answer again. */
