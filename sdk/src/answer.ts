@@ -9,7 +9,7 @@ export type Read<Data = unknown> = (answer: CallResponse, text: string, key: str
 export const readAnswer: Read<object | undefined> = (answer, text, key) => {
   const data = parseJson(text)
   if (answer.status === 204) return undefined
-  return isOk(answer) && isObject(data) ? data : fail(answer, text, key)
+  return isOk(answer) && data instanceof Object ? data : fail(answer, text, key)
 }
 
 /** What any other answer is thrown as. */
@@ -23,7 +23,8 @@ export const fail: Read<never> = (answer, text, key) => {
   throw new NarrowError('NarrowApiError', code, message ?? guess, {
     ...facts,
     // Browsers hide headers from other origins unless the server allows them; the body says the same.
-    requestId: facts.requestId ?? request_id,
+    requestId: answer.requestId ?? request_id,
+    rateLimit: answer.rateLimit,
     retryAfterMs: serverWishMs(answer) ?? (retry_after_seconds && retry_after_seconds * 1000),
     body,
     details: [details ?? []].flat(),
@@ -47,8 +48,6 @@ export const parseJson = (text: string): unknown => {
 }
 
 export const isOk = ({ status }: { readonly status: number }): boolean => /^2/.test(`${status}`)
-
-export const isObject = (value: unknown): value is object => Object(value) === value
 
 interface ErrorBody {
   readonly error?: unknown

@@ -32,6 +32,8 @@ const read: Read = (answer, text, key) => {
   const message = `${facts.operation}: the upstream answered with ${facts.status}${isOk(answer) ? ' and broken JSON' : ''}`
   throw new NarrowError('UpstreamResponseError', 'upstream_response', message, {
     ...facts,
+    requestId: answer.requestId,
+    rateLimit: answer.rateLimit,
     retryAfterMs: serverWishMs(answer),
     body: parseBody(text, key),
     executionId: headers.get('x-execution-id') ?? undefined,

@@ -2,7 +2,7 @@ import type { Read } from './answer.ts'
 import { type Config, merge, type Settings } from './config.ts'
 import { NarrowError, usageError } from './error.ts'
 import { fillPath, toQuery } from './path.ts'
-import { type CallResponse, remember, toCallResponse } from './response.ts'
+import { AnsweredCall, remember } from './response.ts'
 import { backOffMs } from './retry.ts'
 import { STOPPED, within } from './time.ts'
 import type { RequestOptions, WithResponse } from './types.ts'
@@ -34,12 +34,10 @@ export const send = async (
   let body: string | undefined
   const headers: Record<string, string> = { accept: 'application/json' }
   try {
-    body = JSON.stringify(input)
+    const json = JSON.stringify(input)
     url += fillPath(path, params)
-    if (method === 'GET') {
-      url += toQuery(body)
-      body = undefined
-    }
+    if (method === 'GET') url += toQuery(json)
+    else body = json
   } catch (cause) {
     // What is in the way of JSON or of a URL is for the caller to change.
     throw usageError((cause as Error).message, name, { cause })
@@ -70,17 +68,16 @@ export const send = async (
         // The API sends none, and that of an upstream is the caller's to see, not a place to carry this to.
         redirect: 'manual',
       } as const
-      let response: CallResponse
+      let response: AnsweredCall
       let text: string
       try {
         const answer = await fetch(url, init, context, settings)
-        response = toCallResponse(answer, context)
+        response = new AnsweredCall(answer, context)
         text = await answer.text()
       } catch (cause) {
+        if (config.isTyped) throw cause
         const message = 'the connection failed, see cause'
-        throw config.isTyped
-          ? cause
-          : fail('Connection', 'connection_failed', message, { retryable: true, cause })
+        throw fail('Connection', 'connection_failed', message, { retryable: true, cause })
       }
       const data = read(response, text, key)
       remember(data, response)
@@ -94,8 +91,11 @@ export const send = async (
       if (reason === STOPPED) {
         const limit = timeout <= left ? 'timeout' : 'totalTimeout'
         const timeoutMs = settings[limit]
-        const facts = { retryable: true, limit, timeoutMs }
-        error = fail('Timeout', 'timeout', `no complete answer in a ${limit} of ${timeoutMs} ms`, facts)
+        error = fail('Timeout', 'timeout', `no answer in a ${limit} of ${timeoutMs} ms`, {
+          retryable: true,
+          limit,
+          timeoutMs,
+        })
       }
       if (!signal?.aborted) {
         if (!(error instanceof NarrowError) || !error.retryable || attempts > settings.retries) throw error

@@ -2,7 +2,6 @@ import type { CallContext, RateLimit } from './error.ts'
 
 export type { RateLimit }
 
-/** The request rate of the credential, as of this answer. */
 /** What is known about an answer beside its data. Headers are read only when asked for. */
 export interface CallResponse extends CallContext {
   /** The HTTP status. */
@@ -15,24 +14,30 @@ export interface CallResponse extends CallContext {
   readonly rateLimit: RateLimit | undefined
 }
 
-export const toCallResponse = (
-  { status, headers }: Pick<Response, 'status' | 'headers'>,
-  context: CallContext,
-): CallResponse => ({
-  ...context,
-  status,
-  headers,
-  get requestId() {
-    return headers.get('x-request-id') ?? undefined
-  },
-  get rateLimit() {
-    const read = (name: string) => Number(headers.get(`x-ratelimit-${name}`))
+/** A class, since an engine takes long to give back the memory of an object with getters of its own. */
+export class AnsweredCall implements CallResponse {
+  declare readonly operation: string
+  declare readonly attempts: number
+  declare readonly idempotencyKey: string | undefined
+  declare readonly status: number
+  declare readonly headers: Headers
+
+  constructor({ status, headers }: Pick<Response, 'status' | 'headers'>, context: CallContext) {
+    Object.assign(this, context, { status, headers })
+  }
+
+  get requestId(): string | undefined {
+    return this.headers.get('x-request-id') ?? undefined
+  }
+
+  get rateLimit(): RateLimit | undefined {
+    const read = (name: string) => Number(this.headers.get(`x-ratelimit-${name}`))
     const [limit, reset] = [read('limit'), read('reset')]
     return limit && reset
       ? { limit, remaining: read('remaining'), resetAt: new Date(reset * 1000) }
       : undefined
-  },
-})
+  }
+}
 
 /** Out of sight of comparisons, copies and `JSON.stringify`. A WeakMap would cost more than the rest of a call. */
 const RESPONSE = Symbol()

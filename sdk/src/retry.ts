@@ -16,7 +16,7 @@ export const isRetryable = ({ status, headers }: Answer, code: string): boolean 
   if (wish) return wish === 'true'
   return status === 409 || headers.has('x-narrowapi-error')
     ? (retryableCodes as readonly string[]).includes(code)
-    : [408, 425, 429].includes(status) || (status >= 500 && status !== 501)
+    : /^(408|42[59]|5(?!01))/.test(`${status}`)
 }
 
 /**

@@ -10,19 +10,24 @@ export const within = <T>(
   ms: number,
   caller: AbortSignal | undefined,
   work: (signal: AbortSignal) => Promise<T>,
-): Promise<T> => {
-  const controller = new AbortController()
-  const { signal } = controller
-  const stop = () => controller.abort(STOPPED)
-  // Asked for more, a timer would fire at once.
-  const timer = setTimeout(stop, Math.min(ms, 2 ** 31 - 1))
-  caller?.addEventListener('abort', stop)
-  return new Promise<T>((resolve, reject) => {
-    signal.onabort = () => reject(STOPPED)
+): Promise<T> =>
+  new Promise((resolve, reject) => {
+    const controller = new AbortController()
+    const over =
+      <Value>(settle: (value: Value) => void) =>
+      (value: Value) => {
+        clearTimeout(timer)
+        caller?.removeEventListener('abort', stop)
+        settle(value)
+      }
+    const fail = over(reject)
+    const stop = () => {
+      fail(STOPPED)
+      controller.abort(STOPPED)
+    }
+    // Asked for more, a timer would fire at once.
+    const timer = setTimeout(stop, Math.min(ms, 2 ** 31 - 1))
+    caller?.addEventListener('abort', stop)
     if (caller?.aborted) stop()
-    else work(signal).then(resolve, reject)
-  }).finally(() => {
-    clearTimeout(timer)
-    caller?.removeEventListener('abort', stop)
+    else work(controller.signal).then(over(resolve), fail)
   })
-}

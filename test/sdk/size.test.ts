@@ -9,7 +9,7 @@ const KIB = 1024
 const sizeOf = async (entry: string, names: readonly string[]): Promise<number> => {
   const id = fileURLToPath(new URL('program.ts', import.meta.url))
   const list = names.join(', ')
-  const code = `import { ${list} } from '${entry}'\nglobalThis.used = [${list}]`
+  const code = `export { ${list} } from '${entry}'`
   const bundle = await rolldown({
     input: id,
     platform: 'browser',

@@ -2,12 +2,11 @@
  * A `fetch` over `node:http` and `node:https` that keeps its connections, for programs that make many calls:
  * `new NarrowAPI({ fetch: createNodeFetch() })`. It costs less time and work than the global one, and does what
  * this package asks of it: text is sent, redirects are not followed, nothing is cached.
+ * What it needs of Node, and of itself, is loaded by the first call.
  */
-import { Agent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http'
-import { request as httpsRequest, Agent as SecureAgent } from 'node:https'
+import type { Agent, AgentOptions, IncomingMessage, RequestOptions, request } from 'node:http'
 import type { Readable } from 'node:stream'
-import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
-import { NodeResponse } from './response.ts'
+import type { NodeResponse } from './response.ts'
 
 /** How connections are kept. */
 export interface NodeFetchOptions {
@@ -31,22 +30,39 @@ export const createNodeFetch = ({
   maxSockets = Number.POSITIVE_INFINITY,
   keepAliveMs = 4000,
 }: NodeFetchOptions = {}): NodeFetch => {
-  const kept = { keepAlive: true, maxSockets, timeout: keepAliveMs, scheduling: 'lifo' } as const
-  const plain = { agent: new Agent(kept), request: httpRequest }
-  const secure = { agent: new SecureAgent(kept), request: httpsRequest }
+  const options = { keepAlive: true, maxSockets, timeout: keepAliveMs, scheduling: 'lifo' } as const
+  const transports = new Map<string, Promise<Transport>>()
+  const transportOf = (protocol: string): Promise<Transport> => {
+    const transport = transports.get(protocol) ?? load(protocol, options)
+    transports.set(protocol, transport)
+    return transport
+  }
 
   const fetch = async (input: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
-    const url = new URL(input instanceof Request ? input.url : input)
-    const { agent, request } = url.protocol === 'https:' ? secure : plain
+    const url = new URL(typeof input === 'object' && 'url' in input ? input.url : input)
     const { signal, method = 'GET', body } = init
     if (body && typeof body !== 'string') throw new TypeError('This fetch sends text only')
-    const options: RequestOptions = { agent, method, headers: toHeaders(init.headers, body) }
+    const { protocol, hostname, port, pathname, search } = url
+    const { agent, request, Answer } = await transportOf(protocol)
+    const options: RequestOptions = {
+      agent,
+      method,
+      headers: toHeaders(init.headers, body),
+      protocol,
+      // An IPv6 address stands in brackets in a URL only.
+      hostname: hostname.replace(/[[\]]/g, ''),
+      port,
+      path: pathname + search,
+    }
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason)
-      const sent = request(url, options, (message) => {
+      const sent = request(options, (message) => {
         message.once('close', release)
-        // It is one to whoever uses it, by its prototype.
-        resolve(new NodeResponse(message, decoded(message), url) as unknown as Response)
+        const toResponse = (from: Readable) =>
+          // It is one to whoever uses it, by its prototype.
+          new Answer(message, from, url) as unknown as Response
+        const decoder = decoders[message.headers['content-encoding'] ?? '']
+        resolve(decoder ? decoded(message, decoder).then(toResponse) : toResponse(message))
       })
       const abort = () => sent.destroy(signal?.reason)
       const release = () => signal?.removeEventListener('abort', abort)
@@ -60,10 +76,23 @@ export const createNodeFetch = ({
   }
   return Object.assign(fetch, {
     close() {
-      plain.agent.destroy()
-      secure.agent.destroy()
+      for (const transport of transports.values()) transport.then(({ agent }) => agent.destroy())
     },
   })
+}
+
+interface Transport {
+  readonly agent: Agent
+  readonly request: typeof request
+  readonly Answer: typeof NodeResponse
+}
+
+const load = async (protocol: string, options: AgentOptions): Promise<Transport> => {
+  const [{ Agent, request }, { NodeResponse: Answer }] = await Promise.all([
+    protocol === 'https:' ? import('node:https') : import('node:http'),
+    import('./response.ts'),
+  ])
+  return { agent: new Agent(options), request, Answer }
 }
 
 const toHeaders = (given: HeadersInit | undefined, body: string | null | undefined) => ({
@@ -75,16 +104,16 @@ const toHeaders = (given: HeadersInit | undefined, body: string | null | undefin
 })
 
 /** As the global `fetch` does, so that what stands between client and server may compress. */
-const decoded = (message: IncomingMessage): Readable => {
-  const decoder = decoders[message.headers['content-encoding'] ?? '']?.()
-  if (!decoder) return message
-  message.once('error', (error) => decoder.destroy(error))
-  return message.pipe(decoder)
+const decoders: Readonly<Record<string, 'createGunzip' | 'createInflate' | 'createBrotliDecompress'>> = {
+  gzip: 'createGunzip',
+  'x-gzip': 'createGunzip',
+  deflate: 'createInflate',
+  br: 'createBrotliDecompress',
 }
 
-const decoders: Readonly<Record<string, () => ReturnType<typeof createGunzip>>> = {
-  gzip: createGunzip,
-  'x-gzip': createGunzip,
-  deflate: createInflate,
-  br: createBrotliDecompress,
+const decoded = async (message: IncomingMessage, name: (typeof decoders)[string]): Promise<Readable> => {
+  const decoder = (await import('node:zlib'))[name]()
+  message.once('error', (error) => decoder.destroy(error))
+  // A message that was cut in the meantime will not say so again.
+  return message.destroyed ? message : message.pipe(decoder)
 }

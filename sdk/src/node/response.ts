@@ -162,14 +162,18 @@ class NodeHeaders extends Headers {
 
 const readText = (body: Readable): Promise<string> =>
   new Promise((resolve, reject) => {
+    const cut = () => reject(new Error('The connection was closed in the middle of the answer'))
+    if (body.destroyed) cut()
     const chunks: Buffer[] = []
     body.on('data', (chunk: Buffer) => chunks.push(chunk))
     body.on('end', () => {
       const [first] = chunks
       const whole = chunks.length === 1 && first ? first : Buffer.concat(chunks)
+      const text = whole.toString('utf8')
       // As `text()` of a Response does, without the byte order mark.
-      resolve(whole.toString('utf8').replace(/^\uFEFF/, ''))
+      resolve(text.startsWith('\uFEFF') ? text.slice(1) : text)
     })
     body.on('error', reject)
-    body.on('close', () => reject(new Error('The connection was closed in the middle of the answer')))
+    // An error is costly, and this comes after the end as well.
+    body.on('close', () => body.readableEnded || cut())
   })
