@@ -62,7 +62,9 @@ module.exports = {
       name: 'cli-knows-the-sdk',
       severity: 'error',
       from: { path: '^sdk/cli/src', pathNot: test },
-      to: { pathNot: ['^sdk/cli/src', '^sdk/src/index[.]ts$', '^node:', '^(fs|path|process|crypto|util)(/|$)'] },
+      to: {
+        pathNot: ['^sdk/cli/src', '^sdk/src/index[.]ts$', '^node:', '^(fs|path|process|crypto|util)(/|$)'],
+      },
     },
     {
       name: 'openapi-is-derived-from-the-contract',
