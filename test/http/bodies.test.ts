@@ -315,6 +315,18 @@ describe('names that mean something to JavaScript', () => {
     }
   })
 
+  test('are refused where they would break the comparison of a length', async () => {
+    for (const name of ['toString', 'valueOf'])
+      for (const length of [{ [name]: [] }, [[{ toString: 'x' }]], { toString: null, valueOf: null }]) {
+        const body = { ...examples.secret(), name: { length } }
+        const answer = await ask(server.url, 'POST /api/v1/secrets', { credential: server.owner.key, body })
+        expect(answer.status).toBe(422)
+      }
+    const plain = { ...examples.secret(), metadata: { length: '3' } }
+    const made = await ask(server.url, 'POST /api/v1/secrets', { credential: server.owner.key, body: plain })
+    expect(made.status).toBe(201)
+  })
+
   test.each([
     '__proto__[x]=1',
     '__proto__.x=1',

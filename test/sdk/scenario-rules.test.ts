@@ -31,6 +31,8 @@ describe('a body', () => {
       fc.assert(
         fc.property(fc.oneof(valid, broken(valid)), (written) => {
           const body = JSON.parse(JSON.stringify(written))
+          // The server refuses these before its schemas see them, which would throw.
+          fc.pre(!/"(?:toString|valueOf)":/.test(JSON.stringify(written)))
           const ours = completeBody(operation, body)
           const theirs = schema.safeParse(body)
           if (theirs.success) {
