@@ -6,7 +6,7 @@ type ErrorTable = Readonly<Record<string, (typeof errorCodes)[keyof typeof error
 export const printErrorTable = (table: ErrorTable): string => {
   const rows = Object.entries(table)
   const codes = rows.map(([code, { title }]) => `  /** ${title}. */\n  | '${code}'`)
-  const list = (chosen: typeof rows) => chosen.map(([code]) => `  '${code}',\n`).join('')
+  const retryable = rows.filter(([, row]) => row.retryable).map(([code]) => `  '${code}',\n`)
   const statuses = rows.map(([code, { status }]) => `  ${code}: ${status},\n`)
   return `/** Every error code that the API had when this version was made. A newer server may answer others. */
 export type ErrorCode =
@@ -14,11 +14,7 @@ ${codes.join('\n')}
 
 /** The codes after which the same request may succeed later without being changed. */
 export const retryableCodes: readonly ErrorCode[] = [
-${list(rows.filter(([, { retryable }]) => retryable))}]
-
-/** Codes that waiting does not change, though their status sounds like it. */
-export const finalCodes: readonly ErrorCode[] = [
-${list(rows.filter(([, { status, retryable }]) => status >= 500 && !retryable))}]
+${retryable.join('')}]
 
 /** The HTTP status each code comes with. */
 export const errorStatuses: { readonly [code in ErrorCode]: number } = {

@@ -89,16 +89,6 @@ export const retryableCodes: readonly ErrorCode[] = [
   'unavailable',
 ]
 
-/** Codes that waiting does not change, though their status sounds like it. */
-export const finalCodes: readonly ErrorCode[] = [
-  'upstream_error',
-  'upstream_auth_failed',
-  'upstream_blocked',
-  'invalid_upstream_response',
-  'upstream_outcome_unknown',
-  'upstream_timeout',
-]
-
 /** The HTTP status each code comes with. */
 export const errorStatuses: { readonly [code in ErrorCode]: number } = {
   invalid_request: 400,

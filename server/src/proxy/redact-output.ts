@@ -1,7 +1,7 @@
 import { type Header, redacted } from './redact.ts'
 import type { JsonSchema } from './schema-keywords.ts'
 import { isHeaderValue } from './template-headers.ts'
-import { isRecord } from './template-schema.ts'
+import { isRecord, ownValue } from './template-schema.ts'
 
 export type OutputPolicy = {
   /** Dotted paths to keep; null keeps everything. Arrays are entered: `data.items.name`. */
@@ -127,7 +127,7 @@ const selectInSchema = (schema: unknown, tree: PathTree): JsonSchema => {
   if (schema.type === 'array') return { type: 'array', items: selectInSchema(schema.items, tree) }
   const { properties, required } = membersOf(schema)
   const kept = [...tree].map(([key, below]): [string, unknown] => {
-    const member = Object.hasOwn(properties, key) ? properties[key] : {}
+    const member = ownValue(properties, key) ?? {}
     return [key, below.size === 0 ? member : selectInSchema(member, below)]
   })
   // What lies deeper is dropped when it is no object, so only whole members are certain.
@@ -147,7 +147,7 @@ const hideInSchema = (schema: unknown, tree: PathTree): JsonSchema => {
     return { ...schema, uniqueItems: false, items: hideInSchema(schema.items, tree) }
   const { properties } = membersOf(schema)
   const changed = [...tree].map(([key, below]): [string, unknown] => {
-    const member = Object.hasOwn(properties, key) ? properties[key] : {}
+    const member = ownValue(properties, key) ?? {}
     return [key, below.size === 0 ? { const: redacted } : hideInSchema(member, below)]
   })
   return { ...schema, properties: { ...properties, ...Object.fromEntries(changed) } }
