@@ -282,7 +282,7 @@ const acceptedCases = (numRuns: number, seed: number, withConstraints: boolean):
 describe('the types of inputs', () => {
   it.each([
     ['schemas', false, 250, 100],
-    ['schemas with constraints', true, 600, 50],
+    ['schemas with constraints', true, 2000, 50],
   ] as const)('never refuse what the server accepts: any %s', async (_, withConstraints, numRuns, least) => {
     const seed = Math.floor(Math.random() * 2 ** 31)
     const cases = acceptedCases(numRuns, seed, withConstraints).slice(0, 1500)
