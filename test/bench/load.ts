@@ -1,4 +1,5 @@
-import autocannon from 'autocannon'
+import { connect, type Socket } from 'node:net'
+import { MessageReader } from './http-bytes.ts'
 
 /** So many requests, each answer compared with the right one. */
 export type Load = {
@@ -15,29 +16,61 @@ export type Load = {
 export type LoadResult = { seconds: number; wrong: number; p50: number; p99: number }
 
 /** The load generator, a process of its own: takes a load from its parent, answers how it went. */
-const run = ({ answer, ...load }: Load): Promise<LoadResult> =>
-  new Promise((resolve, reject) => {
-    const times: number[] = []
-    let right = 0
-    let endedAt = 0
-    const startedAt = performance.now()
-    const options = { ...load, expectBody: answer, sampleInt: 20, timeout: 30 }
-    const instance = autocannon(options, (error, result) => {
-      if (error) return reject(error)
-      times.sort((left, right) => left - right)
-      const at = (share: number) => times[Math.floor(times.length * share)] ?? Number.NaN
-      resolve({
-        seconds: (endedAt - startedAt) / 1000,
-        wrong: load.amount - right + result.mismatches,
-        p50: at(0.5),
-        p99: at(0.99),
+const run = async (load: Load): Promise<LoadResult> => {
+  const request = bytesOf(load)
+  const answer = Buffer.from(load.answer)
+  const sockets = await Promise.all(Array.from({ length: load.connections }, () => open(load.url)))
+  const times: number[] = []
+  let sent = 0
+  let wrong = 0
+  const startedAt = performance.now()
+  /** One connection's caller: sends, waits for the answer, and sends again while there is something to send. */
+  const call = (socket: Socket): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const reader = new MessageReader()
+      let sentAt = 0
+      const next = (): void => {
+        if (sent === load.amount) {
+          resolve()
+          return
+        }
+        sent += 1
+        sentAt = performance.now()
+        socket.write(request)
+      }
+      socket.on('data', (chunk: Buffer) => {
+        for (const { startLine, body } of reader.read(chunk)) {
+          times.push(performance.now() - sentAt)
+          if (!startLine.startsWith('HTTP/1.1 200 ') || !body.equals(answer)) wrong += 1
+          next()
+        }
       })
+      socket.once('error', reject)
+      socket.once('close', () => reject(new Error(`${load.url} closed a connection`)))
+      socket.setTimeout(30_000, () => socket.destroy(new Error(`${load.url} does not answer`)))
+      next()
     })
-    instance.on('response', (_client, status, _bytes, time) => {
-      times.push(time)
-      if (status === 200) right += 1
-      endedAt = performance.now()
-    })
+  await Promise.all(sockets.map(call))
+  const seconds = (performance.now() - startedAt) / 1000
+  for (const socket of sockets) socket.removeAllListeners().destroy()
+  times.sort((left, right) => left - right)
+  const at = (share: number) => times[Math.floor(times.length * share)] ?? Number.NaN
+  return { seconds, wrong, p50: at(0.5), p99: at(0.99) }
+}
+
+const bytesOf = ({ url, method, headers, body = '' }: Load): Buffer => {
+  const { host, pathname, search } = new URL(url)
+  const length = method === 'GET' ? {} : { 'content-length': String(Buffer.byteLength(body)) }
+  const lines = Object.entries({ host, ...headers, ...length }).map(([name, value]) => `${name}: ${value}`)
+  return Buffer.from(`${[`${method} ${pathname}${search} HTTP/1.1`, ...lines].join('\r\n')}\r\n\r\n${body}`)
+}
+
+const open = (url: string): Promise<Socket> =>
+  new Promise((resolve, reject) => {
+    const { hostname, port } = new URL(url)
+    const socket = connect({ host: hostname, port: Number(port), noDelay: true })
+    socket.once('connect', () => resolve(socket.off('error', reject)))
+    socket.once('error', reject)
   })
 
 process.on('message', (load: Load) => {

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
-import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+
+import type { AddressInfo, Server } from 'node:net'
 import { fileURLToPath } from 'node:url'
 
 /** Every part of a comparison is a process of its own, so that the system can say what each has cost. */
