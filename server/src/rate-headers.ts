@@ -1,16 +1,24 @@
 import type { LimitState } from './db/rate-limit.ts'
 import { ApiError } from './errors.ts'
 
-/** Both forms: the one every reference uses, and the two fields of the IETF draft (httpapi-ratelimit-headers). */
-export const limitHeaders = (state: LimitState, now: number): [name: string, value: string][] => {
+/**
+ * Both forms, names and values in turn: the one every reference uses, and the two fields of the IETF draft
+ * (httpapi-ratelimit-headers).
+ */
+export const limitHeaders = (state: LimitState, now: number): string[] => {
   const seconds = Math.max(0, Math.ceil((state.resetsAt - now) / 1000))
   const name = policyName(state)
   return [
-    ['X-RateLimit-Limit', String(state.limit)],
-    ['X-RateLimit-Remaining', String(state.remaining)],
-    ['X-RateLimit-Reset', String(Math.ceil(state.resetsAt / 1000))],
-    ['RateLimit-Policy', `"${name}";q=${state.limit};w=${state.windowMs / 1000}`],
-    ['RateLimit', `"${name}";r=${state.remaining};t=${seconds}`],
+    'X-RateLimit-Limit',
+    String(state.limit),
+    'X-RateLimit-Remaining',
+    String(state.remaining),
+    'X-RateLimit-Reset',
+    String(Math.ceil(state.resetsAt / 1000)),
+    'RateLimit-Policy',
+    `"${name}";q=${state.limit};w=${state.windowMs / 1000}`,
+    'RateLimit',
+    `"${name}";r=${state.remaining};t=${seconds}`,
   ]
 }
 

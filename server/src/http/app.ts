@@ -6,9 +6,10 @@ import { mountDocs } from '../edge/docs.ts'
 import { createExecute } from '../edge/execute.ts'
 import { ApiError } from '../errors.ts'
 import { mountEndpoints } from './endpoints.ts'
+import { setHead } from './head.ts'
 import { notFound, problem } from './problem.ts'
 import { parseQuery } from './query.ts'
-import { begin } from './steps/request-id.ts'
+import { begin, checkFraming } from './steps/request-id.ts'
 
 /** The whole HTTP surface, once the address is known: calls first, because theirs is the path that must be fast. */
 export const createListener = (deps: Deps): RequestListener => {
@@ -28,7 +29,8 @@ export const createApp = (deps: Deps): Express => {
   app.enable('strict routing')
   app.set('query parser', parseQuery)
   app.use((req, res, next) => {
-    begin(deps, req, res)
+    setHead(res, begin(deps, req, res))
+    checkFraming(req)
     next()
   })
   app.use(referenceNames)

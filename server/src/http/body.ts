@@ -11,23 +11,20 @@ export const readBody = (req: IncomingMessage, maxBytes: number): Promise<Buffer
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let size = 0
-    const finish = (error: ApiError | null): void => {
-      req.off('data', onData).off('end', onEnd).off('error', onError).off('close', onClose)
-      if (error) reject(error)
-      else resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, size))
-    }
-    const onData = (chunk: Buffer): void => {
+    req.on('data', (chunk: Buffer) => {
       size += chunk.length
-      if (size > maxBytes) {
+      if (size <= maxBytes) chunks.push(chunk)
+      else {
         // The rest is read and dropped: a close with bytes unread would take the answer from the caller.
-        finish(tooLarge(maxBytes))
-        req.resume()
-      } else chunks.push(chunk)
-    }
-    const onEnd = (): void => finish(null)
-    const onError = (): void => finish(cutShort())
-    const onClose = (): void => finish(cutShort())
-    req.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose)
+        chunks.length = 0
+        reject(tooLarge(maxBytes))
+      }
+    })
+    req.on('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)))
+    // Comes after the end too. An aborted request says `error` before it closes, but only to those who listen.
+    req.on('close', () => {
+      if (!req.readableEnded) reject(cutShort())
+    })
   })
 }
 

@@ -13,6 +13,8 @@ export type RequestContext = {
   token: Holder | null
   /** The bytes of the body, for the idempotency fingerprint. */
   rawBody: Buffer
+  /** Headers that every answer to this request has, names and values in turn. */
+  head: string[]
 }
 
 /** A member of the request itself: a WeakMap would make every collection of garbage walk all open requests. */

@@ -15,6 +15,11 @@ const patience = {
   keepAliveTimeout: 65_000,
 }
 
+/** What came by a connection so far; a member of the socket, because a WeakMap would burden every garbage collection. */
+const served = Symbol('served')
+
+type Serving = Socket & { [served]?: IncomingMessage | 'several' }
+
 /** The listening side. Tests give it less patience. */
 export const createHttpServer = (deps: Deps, waits: Partial<typeof patience> = {}): Server => {
   const server = createServer({
@@ -25,13 +30,13 @@ export const createHttpServer = (deps: Deps, waits: Partial<typeof patience> = {
     // The first step refuses a missing Host, with a body that says so.
     requireHostHeader: false,
   })
-  const requests = new WeakMap<Socket, IncomingMessage | 'several'>()
-  server.on('request', (req) => {
-    req.url = originForm(req.url ?? '')
-    requests.set(req.socket, requests.has(req.socket) ? 'several' : req)
+  server.on('request', (req: IncomingMessage & { socket: Serving }) => {
+    const { url = '', socket } = req
+    if (!url.startsWith('/')) req.url = originForm(url)
+    socket[served] = socket[served] === undefined ? req : 'several'
   })
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    const request = requests.get(socket)
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Serving) => {
+    const request = socket[served]
     // An answer to bytes that are no request must not be taken for the answer to a request before them.
     const isAlone = request === undefined || (request !== 'several' && !request.complete)
     if (isAlone && socket.bytesWritten === 0 && socket.writable && error.code !== 'ECONNRESET') {
@@ -49,11 +54,10 @@ export const createHttpServer = (deps: Deps, waits: Partial<typeof patience> = {
 }
 
 /**
- * A target may also be a whole URL (RFC 9112, section 3.2.2); its host decides nothing here. Anything else
+ * A target that is no path may be a whole URL (RFC 9112, section 3.2.2); its host decides nothing here. Anything else
  * becomes a path that nothing has, because Express would answer it with a page of its own.
  */
 const originForm = (target: string): string => {
-  if (target.startsWith('/')) return target
   if (!/^https?:/i.test(target) || !URL.canParse(target)) return `/${target}`
   const { pathname, search } = new URL(target)
   return pathname + search

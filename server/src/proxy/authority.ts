@@ -124,10 +124,10 @@ export class Authority {
 }
 
 /** Whether a credential works now and from there; null when it does. */
-export const refusalOf = ({ term }: { term: Term }, now: string, ip: string): Refusal | null => {
+export const refusalOf = ({ term }: { term: Term }, now: Date, ip: string): Refusal | null => {
   if (term.revokedAt !== null) return 'revoked'
-  if (term.expiresAt !== null && term.expiresAt <= now) return 'expired'
-  if (term.notBefore !== null && term.notBefore > now) return 'not_yet_valid'
+  if (term.expiresAt !== null && term.expiresAt <= now.toISOString()) return 'expired'
+  if (term.notBefore !== null && term.notBefore > now.toISOString()) return 'not_yet_valid'
   if (term.allowed !== null && !isListed(term.allowed, ip)) return 'address_not_allowed'
   return null
 }

@@ -16,21 +16,21 @@ import type { Reservation } from './reserve.ts'
 import type { BuiltRequest } from './template.ts'
 
 export type CallRequest = {
-  holder: Holder
+  readonly holder: Holder
   /** Id or slug of the action. */
-  name: string
+  readonly name: string
   // What the request says is read when its turn comes, so that each refusal stands at its place in the order.
-  idempotencyKey: () => string | null
+  idempotencyKey(): string | null
   /** SHA-256 of the body's bytes, asked only when there is a key. */
-  fingerprint: () => string
+  fingerprint(): string
   /** The strictly parsed body; throws when it is malformed. */
-  parseInput: () => unknown
+  parseInput(): unknown
   /** Told when the limits are counted, so that refusals carry their headers too. */
-  tellLimits: (state: LimitState) => void
+  tellLimits(state: LimitState): void
   /** Told when the call has an execution that can be read, for the header of answers and refusals alike. */
-  tellExecution: (id: string) => void
+  tellExecution(id: string): void
   /** Told when what comes is what an earlier call with the same key got. */
-  tellReplay: () => void
+  tellReplay(): void
 }
 
 /** Longer than any upstream call can take by the time its own deadline has passed. */
@@ -60,9 +60,15 @@ export class Call {
 
   async run(grant: HeldGrant, claim: Claim | null): Promise<StoredReply> {
     const { recordsOnce: mayRecordOnce } = this.#action.compiled
-    const built = await this.orReject(() => this.#build(grant))
+    let built: BuiltRequest
+    try {
+      built = this.#build(grant)
+    } catch (refusal) {
+      return this.reject(refusal)
+    }
     // Read before anything is taken, so that a database that is away takes nothing; judged after.
-    const ready = await this.#prepare(built)
+    const prepared = this.#prepare(built)
+    const ready = prepared instanceof Promise ? await prepared : prepared
     const reservation = this.#reservation(grant, claim)
     const recordsOnce = mayRecordOnce && reservation === null
     if (reservation) await this.#startReserved(reservation)
@@ -75,18 +81,9 @@ export class Call {
     return outcome.reply
   }
 
-  /** Does one of the checks; what it refuses is recorded and told. */
-  async orReject<T>(check: () => T): Promise<T> {
-    try {
-      return check()
-    } catch (refusal) {
-      if (refusal instanceof ApiError) return this.reject(refusal)
-      throw refusal
-    }
-  }
-
-  /** Refused before anything was sent: recorded as such, then told. */
-  async reject(error: ApiError): Promise<never> {
+  /** Refused by a check before anything was sent: recorded as such, then told. What is no refusal is only thrown. */
+  async reject(error: unknown): Promise<never> {
+    if (!(error instanceof ApiError)) throw error
     const completedAt = this.#parts.clock.now().toISOString()
     await this.#parts.recorder.write({
       ...this.#identity('rejected'),
@@ -117,19 +114,38 @@ export class Call {
   }
 
   /** What lies with the operator, not with the caller: it fails a call that was accepted. */
-  async #prepare(request: BuiltRequest): Promise<Ready | ApiError> {
+  #prepare(request: BuiltRequest): Ready | ApiError | Promise<Ready | ApiError> {
+    const secret = this.#secret()
+    if (!(secret instanceof Promise)) return this.#complete(request, secret)
+    return secret.then(
+      (opened) => this.#complete(request, opened),
+      (refusal: unknown) => this.#unready(refusal),
+    )
+  }
+
+  /** Puts the secret in its place; `null` where the action has need of one and there is none. */
+  #complete(request: BuiltRequest, secret: OpenSecret | null): Ready | ApiError {
+    const { auth } = this.#action.compiled
     try {
-      const secret = await this.#secret()
-      this.#checkHost()
-      const built = secret ? inject(request, this.#action.compiled.auth, secret.reveal()) : request
-      return { built, secret }
-    } catch (refusal) {
-      if (!(refusal instanceof ApiError)) throw refusal
-      if (refusal.cause !== undefined) {
-        this.#parts.log.error({ error: refusal.cause, execution_id: this.#id }, 'a secret did not open')
+      if (auth.type === 'none') {
+        this.#checkHost()
+        return { built: request, secret: null }
       }
-      return refusal
+      const isExpired = secret?.expiresAt != null && secret.expiresAt <= this.#createdAt
+      if (secret === null || isExpired) throw missingSecret()
+      this.#checkHost()
+      return { built: inject(request, auth, secret.reveal()), secret }
+    } catch (refusal) {
+      return this.#unready(refusal)
     }
+  }
+
+  #unready(refusal: unknown): ApiError {
+    if (!(refusal instanceof ApiError)) throw refusal
+    if (refusal.cause !== undefined) {
+      this.#parts.log.error({ error: refusal.cause, execution_id: this.#id }, 'a secret did not open')
+    }
+    return refusal
   }
 
   /** A host may be forbidden after the action was saved. */
@@ -138,16 +154,10 @@ export class Call {
     throw new ApiError('upstream_blocked', 'The workspace does not allow the host of this action')
   }
 
-  async #secret(): Promise<OpenSecret | null> {
+  #secret(): OpenSecret | null | Promise<OpenSecret | null> {
     const { definition, compiled } = this.#action
-    if (compiled.auth.type === 'none') return null
-    const secret =
-      definition.secret_id === null
-        ? null
-        : await this.#parts.catalogue.secret(this.#holder.workspaceId, definition.secret_id)
-    const isExpired = secret?.expiresAt != null && secret.expiresAt <= this.#createdAt
-    if (secret === null || isExpired) throw missingSecret()
-    return secret
+    if (compiled.auth.type === 'none' || definition.secret_id === null) return null
+    return this.#parts.catalogue.secret(this.#holder.workspaceId, definition.secret_id)
   }
 
   #reservation(grant: HeldGrant, claim: Claim | null): Reservation | null {
@@ -218,7 +228,7 @@ export class Call {
     const row: ExecutionRow = {
       ...this.#identity(status),
       ...(wasBegun ? {} : { ...this.#asked(status), started_at: this.#createdAt }),
-      output: this.#captures(status) && output !== null ? JSON.stringify(output) : null,
+      output: this.#captures(status) ? output : null,
       error: error ? { code: error.code, message: error.message, rule: null } : outcome.problem,
       upstream,
       completed_at: this.#parts.clock.now().toISOString(),

@@ -5,17 +5,25 @@ import type { ProxyParts } from './parts.ts'
 
 type Granted = { action: LoadedAction; grant: HeldGrant }
 
+type Callable = { granted: Granted; refusal: ApiError | null } | { granted: null; refusal: ApiError }
+
 /**
  * What the token may run under this name, and why it may not right now. Anything that is not granted does not
- * exist for the token, so that a paused action of others cannot be told from none.
+ * exist for the token, so that a paused action of others cannot be told from none. What is remembered is known
+ * at once; only others are worth a promise.
  */
-export const findCallable = async (
+export const findCallable = (
   parts: Pick<ProxyParts, 'catalogue'>,
   holder: Holder,
   name: string,
   now: Date,
-): Promise<{ granted: Granted; refusal: ApiError | null } | { granted: null; refusal: ApiError }> => {
-  const action = await parts.catalogue.action(holder.workspaceId, name)
+): Callable | Promise<Callable> => {
+  const action = parts.catalogue.action(holder.workspaceId, name)
+  if (!(action instanceof Promise)) return judgeCallable(holder, action, now)
+  return action.then((loaded) => judgeCallable(holder, loaded, now))
+}
+
+const judgeCallable = (holder: Holder, action: LoadedAction | null, now: Date): Callable => {
   const grant = action && holder.grants.get(action.id)
   const isKnown = action !== null && (action.status === 'active' || action.status === 'paused')
   const isWorkspacePaused = holder.workspace.status === 'paused'

@@ -19,6 +19,8 @@ export type CompiledAction = {
   auth: Auth
   redactInput: (input: unknown) => unknown
   shapeOutput: (output: unknown) => unknown
+  /** Whether `shapeOutput` changes anything. */
+  shapesOutput: boolean
   pickHeaders: HeaderPicker
   /** Whether the upstream answer must be parsed: some policy looks inside. */
   readsOutput: boolean
@@ -29,6 +31,7 @@ export type CompiledAction = {
 export const compileAction = (definition: ActionDefinition): CompiledAction => {
   const { input_schema, output_schema, response, annotations } = definition
   const template = compileTemplate(definition)
+  const shapesOutput = response.fields !== null || (response.redact ?? []).length > 0
   return {
     validateInput: compileSchema(input_schema),
     validateOutput: output_schema && compileSchema(output_schema),
@@ -38,7 +41,8 @@ export const compileAction = (definition: ActionDefinition): CompiledAction => {
     redactInput: createInputRedactor(input_schema),
     shapeOutput: createOutputShaper(response),
     pickHeaders: createHeaderPicker(response.headers),
-    readsOutput: output_schema !== null || response.fields !== null || (response.redact ?? []).length > 0,
+    shapesOutput,
+    readsOutput: output_schema !== null || shapesOutput,
     recordsOnce: annotations.read_only && annotations.idempotent,
   }
 }

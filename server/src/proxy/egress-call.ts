@@ -30,7 +30,12 @@ export type UpstreamAnswer = {
 }
 
 type Headers = Record<string, string | string[] | undefined>
-type Ending = { resolve: (answer: UpstreamAnswer) => void; reject: (failure: UpstreamFailure) => void }
+type Ending = {
+  resolve: (answer: UpstreamAnswer) => void
+  reject: (failure: UpstreamFailure) => void
+  /** Called once, when nothing more will happen. */
+  over: () => void
+}
 
 const maxInformational = 8
 const maxHeaderFields = 256
@@ -176,11 +181,15 @@ export class Call implements Dispatcher.DispatchHandler {
         this.#headers = headers
         this.#answer(decoded.body, decoded.truncated)
       },
-      () => this.#ending.reject(new UpstreamFailure('invalid', true, 'BAD_CONTENT_ENCODING')),
+      () => {
+        this.#ending.over()
+        this.#ending.reject(new UpstreamFailure('invalid', true, 'BAD_CONTENT_ENCODING'))
+      },
     )
   }
 
   #answer(body: Buffer, truncated: boolean): void {
+    this.#ending.over()
     this.#ending.resolve({
       status: this.#status,
       headers: listHeaders(this.#headers),
@@ -193,6 +202,7 @@ export class Call implements Dispatcher.DispatchHandler {
 
   #fail(failure: UpstreamFailure): void {
     this.#close()
+    this.#ending.over()
     this.#ending.reject(failure)
   }
 

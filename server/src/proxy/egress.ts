@@ -57,24 +57,24 @@ export class Egress {
   }
 
   /** Sends once. Every answer resolves, whatever its status; without an answer an `UpstreamFailure` is thrown. */
-  async send(request: UpstreamRequest): Promise<UpstreamAnswer> {
-    if (this.#isClosed || request.signal?.aborted) throw new UpstreamFailure('aborted', false)
-    const pool = this.#poolFor(request.origin)
-    const { method, path, body } = request
-    const headers = headersToSend(request.headers)
-    // An absolute path would be read as a request to a proxy; CONNECT would open a tunnel.
-    if (headers === null || !path.startsWith('/') || method === 'CONNECT') {
-      throw new UpstreamFailure('invalid', false)
-    }
-    this.#running += 1
-    try {
-      return await new Promise<UpstreamAnswer>((resolve, reject) => {
-        pool.dispatch({ method, path, headers, body }, new Call(request, { resolve, reject }))
-      })
-    } finally {
-      this.#running -= 1
-      if (this.#running === 0) this.#onDrained?.()
-    }
+  send(request: UpstreamRequest): Promise<UpstreamAnswer> {
+    return new Promise<UpstreamAnswer>((resolve, reject) => {
+      if (this.#isClosed || request.signal?.aborted) throw new UpstreamFailure('aborted', false)
+      const pool = this.#poolFor(request.origin)
+      const { method, path, body } = request
+      const headers = headersToSend(request.headers)
+      // An absolute path would be read as a request to a proxy; CONNECT would open a tunnel.
+      if (headers === null || !path.startsWith('/') || method === 'CONNECT') {
+        throw new UpstreamFailure('invalid', false)
+      }
+      this.#running += 1
+      pool.dispatch({ method, path, headers, body }, new Call(request, { resolve, reject, over: this.#over }))
+    })
+  }
+
+  readonly #over = (): void => {
+    this.#running -= 1
+    if (this.#running === 0) this.#onDrained?.()
   }
 
   /** Refuses new calls, waits for the running ones (their deadlines bound it) and closes every connection. */

@@ -10,15 +10,21 @@ import type { ProxyParts } from './parts.ts'
 export const execute = async (parts: ProxyParts, request: CallRequest): Promise<StoredReply> => {
   const { holder } = request
   const now = parts.clock.now()
-  const { granted, refusal } = await findCallable(parts, holder, request.name, now)
+  const found = findCallable(parts, holder, request.name, now)
+  const { granted, refusal } = found instanceof Promise ? await found : found
   // Counted before the first refusal is told, because that is work too and its answer carries the limits.
-  const limited = countCall(parts.limiter, holder, granted?.action ?? null, now.getTime(), request.tellLimits)
+  const limited = countCall(parts.limiter, holder, granted?.action ?? null, now.getTime(), request)
   if (!granted) throw refusal
   const call = new Call(parts, holder, granted.action, request)
   // A flood of refusals must not become one of rows: beyond the limits they are told and not recorded.
   if (refusal) return limited ? Promise.reject(refusal) : call.reject(refusal)
   if (limited) throw limited
-  const claim = await call.orReject(() => claimOf(request, granted.action))
+  let claim: Claim | null
+  try {
+    claim = claimOf(request, granted.action)
+  } catch (refusal) {
+    return call.reject(refusal)
+  }
   if (claim) {
     const earlier = await lookUpKey(parts, claim, request)
     if (earlier) return earlier

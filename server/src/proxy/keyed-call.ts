@@ -13,15 +13,15 @@ export type Claim = { scope: KeyScope; fingerprint: string }
 export const lookUpKey = async (
   { system, clock, replies }: ProxyParts,
   { scope, fingerprint }: Claim,
-  { tellExecution, tellReplay }: { tellExecution(id: string): void; tellReplay(): void },
+  call: { tellExecution(id: string): void; tellReplay(): void },
 ): Promise<StoredReply | null> => {
   const now = clock.now().toISOString()
   const bound = await findBoundKey(system, scope, now)
   if (!bound) return null
   if (bound.fingerprint !== fingerprint) throw keyReused()
-  if (bound.execution_id) tellExecution(bound.execution_id)
+  if (bound.execution_id) call.tellExecution(bound.execution_id)
   if (bound.reply) {
-    tellReplay()
+    call.tellReplay()
     return toldAgain(replies.open(scope, bound.reply))
   }
   if (bound.lease_expires_at !== null && bound.lease_expires_at > now) throw keyTaken()

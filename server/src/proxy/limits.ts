@@ -23,7 +23,7 @@ export const countCall = (
   holder: Holder,
   action: LoadedAction | null,
   now: number,
-  tell: (state: LimitState) => void,
+  call: { tellLimits(state: LimitState): void },
 ): ApiError | null => {
   const limits: Limit[] = []
   if (action) limits.push({ name: `action:${action.id}`, limit: action.rate_limit_rpm, windowMs: minute })
@@ -35,6 +35,6 @@ export const countCall = (
   }
   limits.push(workspaceLimit(holder.workspace))
   const { isRefused, state } = limiter.take(limits, now)
-  tell(state)
+  call.tellLimits(state)
   return isRefused ? rateLimited(state, now) : null
 }

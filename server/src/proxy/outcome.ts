@@ -1,8 +1,7 @@
-import { isUtf8 } from 'node:buffer'
 import type { ActionDefinition, Execution } from '@narrowapi/contract'
 import type { StoredReply } from '../db/idempotency.ts'
 import { ApiError } from '../errors.ts'
-import { type ParsedAnswer, parseAnswer } from './answer-json.ts'
+import { type AnswerText, type ParsedAnswer, parseAnswer, readText } from './answer-text.ts'
 import type { CompiledAction } from './compile.ts'
 import type { UpstreamAnswer } from './egress-call.ts'
 import type { UpstreamFailure } from './egress-failure.ts'
@@ -15,14 +14,15 @@ export type Outcome = {
   reply: StoredReply
   /** Why an answer that is passed on still counts as a failure. */
   problem: Execution['error']
-  output: unknown
+  /** JSON text, or null for none. */
+  output: string | null
   upstream: Execution['upstream']
   /** Whether the upstream may have acted. */
   wasSent: boolean
 }
 
 /** Larger outputs are not kept in the record: the answer has them, and a record is read many at a time. */
-const maxRecordedBytes = 262_144
+const maxRecordedCharacters = 262_144
 
 /** Judges an answer: scrub, cap, parse, check, select, redact. Everything after the scrub is clean. */
 export const outcomeOf = (
@@ -33,7 +33,7 @@ export const outcomeOf = (
 ): Outcome => {
   const { status } = answer
   const upstream = { status, duration_ms: answer.durationMs, attempts: 1, bytes: answer.bytes }
-  const failed = (error: ApiError, output: unknown = null): Outcome => ({
+  const failed = (error: ApiError, output: string | null = null): Outcome => ({
     ...none,
     status: 'failed',
     error,
@@ -44,9 +44,10 @@ export const outcomeOf = (
   if (answer.truncated) {
     return failed(unusable(`The upstream answered more than ${definition.response.max_bytes} bytes`, status))
   }
-  const bytes = scrubber ? scrubber.body(answer.body) : answer.body
+  const body = readText(answer.body)
+  if (scrubber) body.text = scrubber.body(body.text)
   const isFailure = status >= 400
-  const parsed = parseAnswer(bytes)
+  const parsed = parseAnswer(body.text)
   if (status === 401 || status === 403) {
     return failed(
       new ApiError(
@@ -56,16 +57,16 @@ export const outcomeOf = (
           upstream_status: status,
         },
       ),
-      recorded(compiled, parsed, bytes),
+      recorded(compiled, parsed, body),
     )
   }
   if (!definition.passthrough_errors && (status < 200 || status > 299)) {
     return failed(
       new ApiError('upstream_error', `The upstream answered ${status}`, {
         upstream_status: status,
-        excerpt: excerptOf(compiled, parsed, bytes),
+        excerpt: excerptOf(compiled, parsed, body),
       }),
-      recorded(compiled, parsed, bytes),
+      recorded(compiled, parsed, body),
     )
   }
   if (!isFailure && compiled.validateOutput) {
@@ -73,7 +74,7 @@ export const outcomeOf = (
     if (wrong)
       return failed(unusable('The upstream answer does not fit the output schema of this action', status))
   }
-  if (compiled.readsOutput && !parsed.isJson && bytes.length > 0) {
+  if (compiled.readsOutput && !parsed.isJson && body.text !== '') {
     return failed(
       unusable('The upstream answer is not JSON, so the response policy cannot be applied to it', status),
     )
@@ -87,12 +88,12 @@ export const outcomeOf = (
     reply: {
       status,
       headers: [...headers, ['x-upstream-status', String(status)]],
-      ...bodyOf(shaped, bytes),
+      ...bodyOf(shaped, body),
     },
     problem: isFailure
       ? { code: 'upstream_error', message: `The upstream answered ${status}`, rule: null }
       : null,
-    output: recorded(compiled, parsed, bytes),
+    output: recorded(compiled, parsed, body),
     upstream,
     wasSent: true,
   }
@@ -153,21 +154,23 @@ const unusable = (message: string, status?: number) =>
 
 const notJson = [{ field: '', message: 'is not JSON' }]
 
-/** A reply's body is text; bytes that are not UTF-8 are kept as they are, by the Latin-1 of `encoding`. */
-const bodyOf = (shaped: unknown, bytes: Buffer): { body: string; isBinary?: true } => {
+/** A reply's body is text; bytes that are not UTF-8 are kept as they are, by the Latin-1 of `isBinary`. */
+const bodyOf = (shaped: unknown, { text, isBinary }: AnswerText): { body: string; isBinary?: true } => {
   if (shaped !== undefined) return { body: JSON.stringify(shaped) }
-  return isUtf8(bytes) ? { body: bytes.toString('utf8') } : { body: bytes.toString('latin1'), isBinary: true }
+  return isBinary ? { body: text, isBinary: true } : { body: text }
 }
 
-const recorded = (compiled: CompiledAction, parsed: ParsedAnswer, bytes: Buffer): unknown => {
-  if (bytes.length === 0) return null
-  if (bytes.length > maxRecordedBytes) return { truncated: true, bytes: bytes.length }
-  return parsed.isJson ? compiled.shapeOutput(parsed.value) : bytes.toString('utf8')
+const recorded = (compiled: CompiledAction, parsed: ParsedAnswer, { text }: AnswerText): string | null => {
+  if (text === '') return null
+  if (text.length > maxRecordedCharacters) {
+    return JSON.stringify({ truncated: true, bytes: Buffer.byteLength(text) })
+  }
+  return parsed.isJson ? shapedText(compiled, parsed.value, text) : JSON.stringify(text)
 }
 
-const excerptOf = (compiled: CompiledAction, parsed: ParsedAnswer, bytes: Buffer): string => {
-  const clean = parsed.isJson
-    ? (JSON.stringify(compiled.shapeOutput(parsed.value)) ?? '')
-    : bytes.toString('utf8')
-  return clean.slice(0, 500)
-}
+/** What the response policy leaves, as JSON; where it leaves everything, the text as it came. */
+const shapedText = ({ shapeOutput, shapesOutput }: CompiledAction, value: unknown, text: string): string =>
+  shapesOutput ? (JSON.stringify(shapeOutput(value)) ?? '') : text
+
+const excerptOf = (compiled: CompiledAction, parsed: ParsedAnswer, { text }: AnswerText): string =>
+  (parsed.isJson ? shapedText(compiled, parsed.value, text) : text).slice(0, 500)

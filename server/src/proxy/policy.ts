@@ -51,8 +51,9 @@ type Fields = Readonly<Record<string, unknown>>
 /** Adds the fixed fields to a caller's input. A caller may not send them, not even with the same value. */
 export const mergeFixed = (input: unknown, fixed: Fields): unknown => {
   // What is not an object is left for the schema to refuse.
-  if (!isSchemaObject(input)) return input
-  const details = Object.keys(fixed)
+  const names = Object.keys(fixed)
+  if (names.length === 0 || !isSchemaObject(input)) return input
+  const details = names
     .filter((name) => Object.hasOwn(input, name))
     .map((field) => ({ field, message: 'is fixed for this token or action; leave it out' }))
   if (details.length > 0) {

@@ -18,6 +18,19 @@ export const toUnits = (text: string): Units => {
   return units
 }
 
+/**
+ * The same in memory that the next call uses again: for a search that is over before anything else is. A new
+ * array for every answer costs more than searching it.
+ */
+export const unitsForNow = (text: string): Units => {
+  if (text.length > reused.length) return toUnits(text)
+  reusedBytes.write(text, 'utf16le')
+  return reused.subarray(0, text.length)
+}
+
+const reused = new Uint16Array(32_768)
+const reusedBytes = Buffer.from(reused.buffer)
+
 /** The text and its decoded layers, outermost first. Deeper nesting than this is not an accident of echoing. */
 export const decodeLayers = (source: Units): Units[] => {
   const layers = [source]

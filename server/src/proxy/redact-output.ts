@@ -38,12 +38,11 @@ export const createHeaderPicker = (allowed: readonly string[] | null): HeaderPic
   const listed = ['content-type', ...(allowed ?? defaultHeaders).map((name) => name.toLowerCase())]
   const wanted = new Set(listed.filter((name) => !isNeverPassed(name)))
   return (headers) => {
+    const picked = headers.filter(([name, value]) => wanted.has(name) && isHeaderValue(value))
     const ofConnection = headers
       .filter(([name]) => name === 'connection')
       .flatMap(([, value]) => value.split(',').map((named) => named.trim().toLowerCase()))
-    return headers.filter(
-      ([name, value]) => wanted.has(name) && !ofConnection.includes(name) && isHeaderValue(value),
-    )
+    return ofConnection.length === 0 ? picked : picked.filter(([name]) => !ofConnection.includes(name))
   }
 }
 

@@ -1,4 +1,4 @@
-import { decodeLayer, decodeLayers, toUnits, type Units } from './redact-decode.ts'
+import { decodeLayer, decodeLayers, toUnits, type Units, unitsForNow } from './redact-decode.ts'
 import type { Form } from './redact-forms.ts'
 
 export type Range = { start: number; end: number }
@@ -15,11 +15,14 @@ const tableSize = 8192
  * stride and layer. The answer is sorted and without overlaps.
  */
 export const createSearch = (forms: readonly Form[]): ((text: string) => Range[]) => {
-  if (forms.length === 0) return () => []
+  if (forms.length === 0) return () => none
+  const shortest = shortestOf(forms)
   const findLong = createBlockSearch(forms.filter(({ text }) => text.length >= shortestFreeForm))
   const short = forms.filter(({ text }) => text.length < shortestFreeForm).map(({ text }) => toUnits(text))
   return (text) => {
-    const layers = decodeLayers(toUnits(text))
+    // Escapes only make a text longer, so nothing hides in one that is shorter than what is searched for.
+    if (text.length < shortest) return none
+    const layers = decodeLayers(unitsForNow(text))
     const found: Range[] = []
     for (const [depth, layer] of layers.entries()) {
       const here: Range[] = []
@@ -29,9 +32,14 @@ export const createSearch = (forms: readonly Form[]): ((text: string) => Range[]
       if (here.length === 0) continue
       for (const range of toSource(here, layers, depth)) found.push(range)
     }
-    return merge(found)
+    return found.length === 0 ? none : merge(found)
   }
 }
+
+const none: Range[] = []
+
+const shortestOf = (forms: readonly Form[]): number =>
+  forms.reduce((least, { text }) => Math.min(least, text.length), Number.POSITIVE_INFINITY)
 
 type Report = (start: number, end: number) => void
 
@@ -51,8 +59,7 @@ const toSource = (ranges: readonly Range[], layers: readonly Units[], depth: num
 
 const createBlockSearch = (forms: readonly Form[]): ((text: Units, report: Report) => void) => {
   if (forms.length === 0) return () => undefined
-  const shortest = forms.reduce((least, { text }) => Math.min(least, text.length), Number.POSITIVE_INFINITY)
-  const stride = Math.min(shortest - blockLength + 1, 64)
+  const stride = Math.min(shortestOf(forms) - blockLength + 1, 64)
   // One chain per block hash: heads index into entries, each entry names the next.
   const heads = new Int32Array(tableSize).fill(-1)
   const entries: { form: Form; units: Units; offset: number; next: number }[] = []

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { readText } from './answer-text.ts'
 import { createScrubber, redacted } from './redact.ts'
 
 const canaries: Record<string, string> = {
@@ -93,14 +94,13 @@ describe.each(Object.entries(canaries))('a secret (%s)', (_, secret) => {
 
   test('is taken out of a JSON body and leaves JSON behind', () => {
     const body = { a: `x${secret}y`, [secret]: [secret, { deep: secret }], kept: 'yes', n: 1 }
-    const clean = scrubber.body(bytes(JSON.stringify(body))).toString()
+    const clean = scrubber.body(JSON.stringify(body))
     expect(JSON.parse(clean)).toEqual({
       a: `x${redacted}y`,
       [redacted]: [redacted, { deep: redacted }],
       kept: 'yes',
       n: 1,
     })
-    expect(scrubber.json(body)).toEqual(JSON.parse(clean))
   })
 
   test('is taken out of headers', () => {
@@ -110,7 +110,9 @@ describe.each(Object.entries(canaries))('a secret (%s)', (_, secret) => {
 
   test('is taken out of a body that is not UTF-8, whose other bytes stay', () => {
     const body = Buffer.concat([Buffer.from([0xff, 0xfe, 0x80]), bytes(secret), Buffer.from([0xc3, 0x28])])
-    expect(scrubber.body(body)).toEqual(
+    const { text, isBinary } = readText(body)
+    expect(isBinary).toBe(true)
+    expect(Buffer.from(scrubber.body(text), 'latin1')).toEqual(
       Buffer.concat([Buffer.from([0xff, 0xfe, 0x80]), bytes(redacted), Buffer.from([0xc3, 0x28])]),
     )
   })
@@ -118,8 +120,7 @@ describe.each(Object.entries(canaries))('a secret (%s)', (_, secret) => {
   test('is taken out of a body in UTF-16', () => {
     if (/[^\0-\xff]/.test(secret)) return
     const clean = createScrubber([secret.trim()])
-      .body(Buffer.from(`echo: ${secret.trim()}`, 'utf16le'))
-      .toString('latin1')
+      .body(readText(Buffer.from(`echo: ${secret.trim()}`, 'utf16le')).text)
       .replaceAll('\0', '')
     expect(clean).toBe(`echo: ${redacted}`)
   })
@@ -128,14 +129,13 @@ describe.each(Object.entries(canaries))('a secret (%s)', (_, secret) => {
 describe('a clean answer', () => {
   const scrubber = createScrubber(Object.values(canaries))
 
-  test('comes back as the same bytes and the same value', () => {
-    const body = bytes(
-      JSON.stringify({ a: 'nothing', b: ['%41', '\\', '\u2028', 'c.*'], c: 9007199254740991 }, null, 2),
+  test('comes back as the same text', () => {
+    const body = JSON.stringify(
+      { a: 'nothing', b: ['%41', '\\', '\u2028', 'c.*'], c: 9007199254740991 },
+      null,
+      2,
     )
     expect(scrubber.body(body)).toBe(body)
-    const value = { a: [1, 'two', null] }
-    expect(scrubber.json(value)).toBe(value)
-    expect(scrubber.json(undefined)).toBeUndefined()
     expect(createScrubber([]).body(body)).toBe(body)
     expect(createScrubber(['']).text('anything')).toBe('anything')
   })
@@ -157,12 +157,12 @@ describe('JSON that holds a secret outside its strings', () => {
     ['{"echo":"\\u0031\\u0032345678\\u0039"}', { echo: redacted }],
     ['123456789', redacted],
   ])('stays JSON: %s', (source, expected) => {
-    expect(JSON.parse(scrubber.body(bytes(source)).toString())).toEqual(expected)
+    expect(JSON.parse(scrubber.body(source))).toEqual(expected)
   })
 
   test('stays JSON when a secret begins inside an escape', () => {
-    const body = bytes('{"a":"x\\nabcdef","b":"\\\\nabcdef"}')
-    expect(JSON.parse(createScrubber(['nabcdef']).body(body).toString())).toEqual({
+    const body = '{"a":"x\\nabcdef","b":"\\\\nabcdef"}'
+    expect(JSON.parse(createScrubber(['nabcdef']).body(body))).toEqual({
       a: `x${redacted}`,
       b: `\\${redacted}`,
     })
@@ -170,7 +170,7 @@ describe('JSON that holds a secret outside its strings', () => {
 
   test('is withheld as a whole when the secret cannot be cut out of it', () => {
     const hostile = createScrubber(['"a":"b"'])
-    expect(hostile.body(bytes('{"a":"b"}')).toString()).toBe(JSON.stringify(redacted))
+    expect(hostile.body('{"a":"b"}')).toBe(JSON.stringify(redacted))
   })
 })
 
@@ -192,8 +192,8 @@ describe('a short secret', () => {
 })
 
 test('a short secret in every place of a large answer is taken out of each', () => {
-  const clean = createScrubber(['7']).body(bytes(JSON.stringify(Array(300_000).fill(7))))
-  expect(new Set(JSON.parse(clean.toString()))).toEqual(new Set([redacted]))
+  const clean = createScrubber(['7']).body(JSON.stringify(Array(300_000).fill(7)))
+  expect(new Set(JSON.parse(clean))).toEqual(new Set([redacted]))
 })
 
 test('secrets that overlap in an answer are both taken out whole', () => {

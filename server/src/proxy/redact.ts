@@ -8,15 +8,13 @@ export type Header = readonly [name: string, value: string]
 
 /**
  * Takes known secrets out of what an upstream answers, however it spelled them. `body` comes first, on the
- * bytes, before parsing: everything made of the answer afterwards (reply, record, log) is clean.
+ * whole text, before parsing: everything made of the answer afterwards (reply, record, log) is clean.
  */
 export type Scrubber = {
   text(text: string): string
-  /** Strings, keys and numbers of a JSON value; the value itself when it is clean. */
-  json(value: unknown): unknown
-  headers(headers: readonly Header[]): [name: string, value: string][]
-  /** JSON stays JSON. The same Buffer comes back when it is clean. */
-  body(bytes: Buffer): Buffer
+  headers(headers: readonly Header[]): readonly Header[]
+  /** JSON stays JSON. The same text comes back when it is clean. */
+  body(text: string): string
 }
 
 /**
@@ -31,38 +29,15 @@ export const createScrubber = (secrets: readonly string[]): Scrubber => {
     const ranges = search(source)
     return ranges.length === 0 ? source : replaceRanges(source, ranges, redacted)
   }
-  const jsonText = (source: string): string => {
-    const ranges = search(source)
-    return ranges.length === 0 ? source : replaceInJson(source, ranges)
-  }
 
   return {
     text,
-    json(value) {
-      const source = JSON.stringify(value)
-      if (source === undefined) return value
-      const clean = jsonText(source)
-      return clean === source ? value : JSON.parse(clean)
-    },
     headers: (headers) => headers.map(([name, value]) => [text(name), text(value)]),
-    body(bytes) {
-      const { source, encoding } = decode(bytes)
+    body(source) {
       const ranges = search(source)
-      if (ranges.length === 0) return bytes
-      const clean = isJson(source) ? replaceInJson(source, ranges) : replaceRanges(source, ranges, redacted)
-      return Buffer.from(clean, encoding)
+      if (ranges.length === 0) return source
+      return isJson(source) ? replaceInJson(source, ranges) : replaceRanges(source, ranges, redacted)
     },
-  }
-}
-
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-
-/** What is not UTF-8 is read byte by byte, so that the rest of it comes back unchanged. */
-const decode = (bytes: Buffer): { source: string; encoding: 'utf8' | 'latin1' } => {
-  try {
-    return { source: utf8.decode(bytes), encoding: 'utf8' }
-  } catch {
-    return { source: bytes.toString('latin1'), encoding: 'latin1' }
   }
 }
 

@@ -1,42 +1,46 @@
 import type { RouteMeta } from '@narrowapi/contract'
 import type { Deps } from '../../deps.ts'
 import { ApiError } from '../../errors.ts'
-import { refusalOf } from '../../proxy/authority.ts'
+import { type Holder, type KeyHolder, refusalOf } from '../../proxy/authority.ts'
 import { contextOf, type Request, type Response } from '../context.ts'
 import { limitUnknown } from './rate-limit.ts'
 
-/** Finds out who asks. Those who cannot say are counted by their address. */
-export const identify = async (
+/**
+ * Finds out who asks. Those who cannot say are counted by their address. Every refusal has one code and one text,
+ * so that nothing can be learned by trying; the reason goes to the audit of the credential's workspace. Who is
+ * remembered is known at once; only others are worth a promise.
+ */
+export const identify = (
   deps: Deps,
   req: Request,
   res: Response,
   auth: NonNullable<RouteMeta['auth']>,
-): Promise<void> => {
-  try {
-    await authenticate(deps, req, auth)
-  } catch (refusal) {
-    limitUnknown(deps, req, res)
-    throw refusal
-  }
+): void | Promise<void> => {
+  if (auth === 'none') return
+  const text = bearer(req.headers.authorization)
+  const found = text === null ? null : findHolder(deps, text, auth)
+  if (!(found instanceof Promise)) return admit(deps, req, res, auth, found)
+  return found.then(
+    (holder) => admit(deps, req, res, auth, holder),
+    (failure: unknown) => {
+      limitUnknown(deps, req, res)
+      throw failure
+    },
+  )
 }
 
-/**
- * Who asks. Every refusal has one code and one text, so that nothing can be learned by trying; the reason goes
- * to the audit of the credential's workspace.
- */
-const authenticate = async (
+const admit = (
   deps: Deps,
   req: Request,
-  auth: NonNullable<RouteMeta['auth']>,
-): Promise<void> => {
-  if (auth === 'none') return
+  res: Response,
+  auth: 'key' | 'token',
+  holder: KeyHolder | Holder | null,
+): void => {
   const context = contextOf(req)
-  const text = bearer(req.headers.authorization)
-  const holder = text === null ? null : await findHolder(deps, text, auth)
-  if (holder === null) throw unauthorized(auth)
-  const refusal = refusalOf(holder, deps.clock.now().toISOString(), context.ip)
-  if (refusal !== null) {
-    deps.refusals.note(holder, refusal, context)
+  const refusal = holder && refusalOf(holder, deps.clock.now(), context.ip)
+  if (holder === null || refusal !== null) {
+    if (holder !== null && refusal !== null) deps.refusals.note(holder, refusal, context)
+    limitUnknown(deps, req, res)
     throw unauthorized(auth)
   }
   if (holder.kind === 'key') context.key = holder
@@ -47,9 +51,13 @@ const authenticate = async (
 const findHolder = (deps: Deps, text: string, auth: 'key' | 'token') =>
   auth === 'key' ? deps.authority.key(text) : deps.authority.token(text)
 
-/** The scheme is compared without case (RFC 9110, section 11.1). */
-const bearer = (header: string | undefined): string | null =>
-  /^bearer +(\S+)$/i.exec(header ?? '')?.[1] ?? null
+/** The scheme is compared without case (RFC 9110, section 11.1). A text with a space in it is no credential. */
+const bearer = (header = ''): string | null => {
+  if (header.startsWith('Bearer ') && header.charCodeAt(7) !== space) return header.slice(7)
+  return /^bearer +(\S+)$/i.exec(header)?.[1] ?? null
+}
+
+const space = 0x20
 
 const unauthorized = (auth: 'key' | 'token'): ApiError =>
   new ApiError(

@@ -3,6 +3,7 @@ import type { Deps } from '../../deps.ts'
 import { workspaceLimit } from '../../proxy/limits.ts'
 import { limitHeaders, rateLimited } from '../../rate-headers.ts'
 import { contextOf, type Request, type Response } from '../context.ts'
+import { setHead } from '../head.ts'
 
 const minute = 60_000
 
@@ -29,6 +30,6 @@ export const limitUnknown = (deps: Deps, req: Request, res: Response): void =>
 const count = (deps: Deps, res: Response, limits: readonly Limit[]): void => {
   const now = deps.clock.now().getTime()
   const { isRefused, state } = deps.limiter.take(limits, now)
-  for (const [name, value] of limitHeaders(state, now)) res.setHeader(name, value)
+  setHead(res, limitHeaders(state, now))
   if (isRefused) throw rateLimited(state, now)
 }

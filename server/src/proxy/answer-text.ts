@@ -1,0 +1,44 @@
+import { isUtf8 } from 'node:buffer'
+
+/** `isBinary`: the text is bytes read as Latin-1, because they are not UTF-8, and can be written back unchanged. */
+export type AnswerText = { text: string; isBinary: boolean }
+
+/** An answer's body as text, read once for all that is done with it. */
+export const readText = (bytes: Buffer): AnswerText =>
+  isUtf8(bytes)
+    ? { text: bytes.toString('utf8'), isBinary: false }
+    : { text: bytes.toString('latin1'), isBinary: true }
+
+export type ParsedAnswer = { isJson: true; value: unknown } | { isJson: false }
+
+/** Far deeper than any real answer, far below where walking or writing a value overflows the stack. */
+const maxDepth = 500
+
+/** An answer's body as JSON. What is nested beyond use counts as text, which nothing here walks. */
+export const parseAnswer = (text: string): ParsedAnswer => {
+  if (text === '' || isTooDeep(text)) return { isJson: false }
+  try {
+    return { isJson: true, value: JSON.parse(text) }
+  } catch {
+    return { isJson: false }
+  }
+}
+
+const [quote, backslash] = [0x22, 0x5c]
+const [openBracket, closeBracket, openBrace, closeBrace] = [0x5b, 0x5d, 0x7b, 0x7d]
+
+const isTooDeep = (text: string): boolean => {
+  if (text.length <= maxDepth) return false
+  let depth = 0
+  let isInString = false
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at)
+    if (code === quote) isInString = !isInString
+    else if (isInString) at += code === backslash ? 1 : 0
+    else if (code === openBracket || code === openBrace) {
+      depth += 1
+      if (depth > maxDepth) return true
+    } else if (code === closeBracket || code === closeBrace) depth -= 1
+  }
+  return false
+}
