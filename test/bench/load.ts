@@ -9,8 +9,9 @@ export type Load = {
   body?: string
   connections: number
   amount: number
-  /** The exact body that every answer must have. */
-  answer: string
+  /** What every answer must be: a status, 200 unless said, and its exact body or, where answers differ, a pattern. */
+  status?: number
+  answer: string | { pattern: string }
 }
 
 export type LoadResult = { seconds: number; wrong: number; p50: number; p99: number }
@@ -18,7 +19,7 @@ export type LoadResult = { seconds: number; wrong: number; p50: number; p99: num
 /** The load generator, a process of its own: takes a load from its parent, answers how it went. */
 const run = async (load: Load): Promise<LoadResult> => {
   const request = bytesOf(load)
-  const answer = Buffer.from(load.answer)
+  const isRight = checkOf(load)
   const sockets = await Promise.all(Array.from({ length: load.connections }, () => open(load.url)))
   const times: number[] = []
   let sent = 0
@@ -41,7 +42,7 @@ const run = async (load: Load): Promise<LoadResult> => {
       socket.on('data', (chunk: Buffer) => {
         for (const { startLine, body } of reader.read(chunk)) {
           times.push(performance.now() - sentAt)
-          if (!startLine.startsWith('HTTP/1.1 200 ') || !body.equals(answer)) wrong += 1
+          if (!isRight(startLine, body)) wrong += 1
           next()
         }
       })
@@ -56,6 +57,16 @@ const run = async (load: Load): Promise<LoadResult> => {
   times.sort((left, right) => left - right)
   const at = (share: number) => times[Math.floor(times.length * share)] ?? Number.NaN
   return { seconds, wrong, p50: at(0.5), p99: at(0.99) }
+}
+
+const checkOf = ({ status = 200, answer }: Load): ((startLine: string, body: Buffer) => boolean) => {
+  const start = `HTTP/1.1 ${status} `
+  if (typeof answer === 'string') {
+    const bytes = Buffer.from(answer)
+    return (startLine, body) => startLine.startsWith(start) && body.equals(bytes)
+  }
+  const pattern = new RegExp(answer.pattern)
+  return (startLine, body) => startLine.startsWith(start) && pattern.test(body.toString())
 }
 
 const bytesOf = ({ url, method, headers, body = '' }: Load): Buffer => {

@@ -42,13 +42,20 @@ export const cpuSeconds = async (pid: number): Promise<number> => {
 
 /** The same of a process and everything it started, also what has ended since. */
 export const cpuSecondsOfFamily = async (pid: number): Promise<number> => {
-  const pids = (await readdir('/proc')).map(Number).filter(Number.isInteger)
-  const stats = (await Promise.all(pids.map(statOf))).filter((stat) => stat !== null)
-  const ticks = stats.reduce((sum, stat) => {
+  const ticks = (await allStats()).reduce((sum, stat) => {
     if (stat.pid === pid) return sum + stat.own + stat.ended
     return stat.parent === pid ? sum + stat.own : sum
   }, 0)
   return (ticks * microsecondsPerTick) / 1e6
+}
+
+/** A process and its children. */
+export const familyOf = async (pid: number): Promise<number[]> =>
+  (await allStats()).filter((stat) => stat.pid === pid || stat.parent === pid).map((stat) => stat.pid)
+
+const allStats = async (): Promise<Stat[]> => {
+  const pids = (await readdir('/proc')).map(Number).filter(Number.isInteger)
+  return (await Promise.all(pids.map(statOf))).filter((stat) => stat !== null)
 }
 
 /** The kernel reports in hundredths of a second on every platform Node runs on. */

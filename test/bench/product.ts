@@ -7,12 +7,15 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { databaseName, superuser } from '../../server/src/db/embedded-cluster.ts'
 import { connect, type Pool } from '../../server/src/db/sql.ts'
-import { pidOf } from './processes.ts'
+import { familyOf, pidOf } from './processes.ts'
 
 export type Product = {
   url: string
+  /** Empty when this was not the first start. */
   ownerKey: string
   pid: number
+  /** The server's process and its workers. */
+  pids(): Promise<number[]>
   postgresPid: number
   database: { path: string; database: string; username: string }
   /** A superuser's pool, for counting what was recorded. */
@@ -20,15 +23,24 @@ export type Product = {
   stop(): Promise<void>
 }
 
-/** The server as an operator runs it: `main.ts` in production, with its own PostgreSQL, logging to a file. */
-export const startProduct = async (): Promise<Product> => {
-  const folder = await mkdtemp(join(tmpdir(), 'narrowapi-bench-'))
+/**
+ * The server as an operator runs it: `main.ts` in production, with its own PostgreSQL, logging to a file. A folder
+ * that is given is kept, for another start.
+ */
+export const startProduct = async ({
+  args = [],
+  folder: given,
+}: {
+  args?: readonly string[]
+  folder?: string
+} = {}): Promise<Product> => {
+  const folder = given ?? (await mkdtemp(join(tmpdir(), 'narrowapi-bench-')))
   await chmod(folder, 0o755)
   const dataDir = join(folder, 'data')
   const logFile = join(folder, 'server.log')
   const log = await open(logFile, 'w')
   const main = fileURLToPath(new URL('../../server/src/main.ts', import.meta.url))
-  const child = spawn(process.execPath, [...profiling(), main], {
+  const child = spawn(process.execPath, [...profiling(), main, ...args], {
     env: {
       ...process.env,
       NODE_ENV: 'production',
@@ -50,19 +62,21 @@ export const startProduct = async (): Promise<Product> => {
     database: databaseName,
     username: superuser,
   }
+  const postgresPid = Number.parseInt(await readFile(join(postgresFolder, 'postmaster.pid'), 'utf8'), 10)
   const sql = connect(database, 'owner', { max: 1 })
   return {
     url,
     ownerKey,
     pid: pidOf(child),
-    postgresPid: Number.parseInt(await readFile(join(postgresFolder, 'postmaster.pid'), 'utf8'), 10),
+    pids: async () => (await familyOf(pidOf(child))).filter((pid) => pid !== postgresPid),
+    postgresPid,
     database,
     sql,
     async stop() {
       await sql.end()
       child.kill('SIGTERM')
       await ended
-      await rm(folder, { recursive: true, force: true })
+      if (given === undefined) await rm(folder, { recursive: true, force: true })
     },
   }
 }
@@ -74,8 +88,7 @@ const readWelcome = async (logFile: string, isRunning: () => boolean) => {
   while (isRunning()) {
     const text = await readFile(logFile, 'utf8')
     const url = /answers at (http\S+)/.exec(text)?.[1]
-    const ownerKey = /\bsk_[0-9A-Za-z]{49}/.exec(text)?.[0]
-    if (url && ownerKey) return { url, ownerKey }
+    if (url) return { url, ownerKey: /\bsk_[0-9A-Za-z]{49}/.exec(text)?.[0] ?? '' }
     await delay(20)
   }
   throw new Error(`The server did not start: ${await readFile(logFile, 'utf8')}`)

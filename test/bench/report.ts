@@ -1,13 +1,18 @@
 import type { Figures, Measured } from './rounds.ts'
 
-/** A goal is about a ratio to the baseline, at one number of connections. */
+/** A goal is about a ratio to a peer, at one number of connections: what must hold, and what is aimed at. */
 export type Goal = {
+  /** As the design numbers it. */
+  name: string
   peer: string
   connections: number
-  figure: 'requestsPerSecond' | 'node'
-  atLeast?: number
-  atMost?: number
-}
+  /** The peer it is compared with; the first of the table unless said. */
+  to?: string
+  aim: number
+} & (
+  | { figure: 'requestsPerSecond'; atLeast: number }
+  | { figure: 'node' | 'postgres' | 'p50'; atMost: number }
+)
 
 /** One comparison as text: absolute figures for orientation, and ratios to the baseline, which is `first`. */
 export const comparison = (title: string, measured: readonly Measured[], goals: readonly Goal[]): string => {
@@ -66,14 +71,21 @@ const goalText = (row: Measured, goals: readonly Goal[], measured: readonly Meas
   goals
     .filter((goal) => goal.peer === row.peer && goal.connections === row.connections)
     .map((goal) => {
-      const baseline = baselineOf(measured, measured[0]?.peer ?? '', row)
-      const ratio = median(ratios(row, baseline, goal.figure))
-      const { atLeast = 0, atMost = Number.POSITIVE_INFINITY } = goal
-      const bound = goal.atLeast === undefined ? `≤ ${atMost}` : `≥ ${atLeast}`
-      const what = goal.figure === 'node' ? 'CPU' : 'requests/s'
-      return `${what} ${bound} ${ratio >= atLeast && ratio <= atMost ? 'met' : 'MISSED'}`
+      const ratio = median(
+        ratios(row, baselineOf(measured, goal.to ?? measured[0]?.peer ?? '', row), goal.figure),
+      )
+      const { name, to, figure, aim } = goal
+      const isMore = figure === 'requestsPerSecond'
+      const bound = isMore ? goal.atLeast : goal.atMost
+      const reaches = (wanted: number) => (isMore ? ratio >= wanted : ratio <= wanted)
+      const verdict = reaches(aim) ? 'reached' : reaches(bound) ? 'met' : 'MISSED'
+      const what = { requestsPerSecond: 'requests/s', node: 'CPU', postgres: 'PostgreSQL', p50: 'p50' }[
+        figure
+      ]
+      const whom = to === undefined ? '' : ` of ${to}`
+      return `${name} ${what}${whom} ${ratio.toFixed(2)} ${isMore ? '≥' : '≤'} ${bound} (aim ${aim}) ${verdict}`
     })
-    .join(', ')
+    .join('; ')
 
 export const median = (values: readonly number[]): number => {
   const sorted = values.toSorted((left, right) => left - right)

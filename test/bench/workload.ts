@@ -22,29 +22,31 @@ export const upstreamAnswer = JSON.stringify({
   description: padded('Refunded in full to the card.', 284),
 })
 
+export const inputSchema: CreateAction['input_schema'] & object = {
+  type: 'object',
+  properties: {
+    charge_id: { type: 'string', pattern: '^ch_[A-Za-z0-9]+$' },
+    amount: { type: 'integer', minimum: 1 },
+    reason: { type: 'string', enum: ['duplicate', 'fraudulent', 'requested_by_customer'] },
+    customer: {
+      type: 'object',
+      properties: { name: { type: 'string' }, email: { type: 'string' } },
+      required: ['name', 'email'],
+      additionalProperties: false,
+    },
+    note: { type: 'string', maxLength: 500 },
+  },
+  required: ['charge_id', 'amount'],
+  additionalProperties: false,
+}
+
 /** An action with everything on: schema, constraint, template of URL and body, bearer secret, limits. */
 export const actionBody = (upstreamUrl: string, options: { recordsOnce: boolean }): CreateAction => ({
   name: options.recordsOnce ? 'Refund, recorded once' : 'Refund',
   target_url: `${upstreamUrl}/charges/{charge_id}/refund`,
   auth_type: 'bearer',
   auth_value: 'upstream-secret-0123456789abcdef',
-  input_schema: {
-    type: 'object',
-    properties: {
-      charge_id: { type: 'string', pattern: '^ch_[A-Za-z0-9]+$' },
-      amount: { type: 'integer', minimum: 1 },
-      reason: { type: 'string', enum: ['duplicate', 'fraudulent', 'requested_by_customer'] },
-      customer: {
-        type: 'object',
-        properties: { name: { type: 'string' }, email: { type: 'string' } },
-        required: ['name', 'email'],
-        additionalProperties: false,
-      },
-      note: { type: 'string', maxLength: 500 },
-    },
-    required: ['charge_id', 'amount'],
-    additionalProperties: false,
-  },
+  input_schema: inputSchema,
   body_template: {
     amount: '{{amount}}',
     reason: '{{reason}}',

@@ -23,12 +23,7 @@ export const appendAudit = async (
   entry: AuditEntry,
   { nextId, now }: { nextId: () => string; now: () => Date },
 ): Promise<void> => {
-  const [head] = await sql<{ seq: number; hash: string }[]>`
-    insert into audit_heads (workspace_id, seq, hash)
-    values (${workspaceId}, 0, ${firstHash})
-    on conflict (workspace_id) do update set seq = audit_heads.seq
-    returning seq, hash`
-  if (!head) throw new Error('The head of the audit chain was not returned')
+  const head = (await lockHead(sql, workspaceId)) ?? (await makeHead(sql, workspaceId))
   const [id, occurred_at] = [nextId(), now().toISOString()]
   const event = {
     id,
@@ -50,6 +45,29 @@ export const appendAudit = async (
       ${head.hash}, ${hash}, ${occurred_at}
     )`
   await sql`update audit_heads set seq = ${event.seq}, hash = ${hash} where workspace_id = ${workspaceId}`
+}
+
+type Head = { seq: number; hash: string }
+
+/** Locked and not written, because every version of this one row is in the way of the next change. */
+const lockHead = async (sql: Sql, workspaceId: string): Promise<Head | undefined> => {
+  const [head] = await sql<Head[]>`
+    select seq, hash
+    from audit_heads
+    where workspace_id = ${workspaceId}
+    for update`
+  return head
+}
+
+/** The first event of a workspace; another server's first may come at the same moment. */
+const makeHead = async (sql: Sql, workspaceId: string): Promise<Head> => {
+  const [head] = await sql<Head[]>`
+    insert into audit_heads (workspace_id, seq, hash)
+    values (${workspaceId}, 0, ${firstHash})
+    on conflict (workspace_id) do update set seq = audit_heads.seq
+    returning seq, hash`
+  if (!head) throw new Error('The head of the audit chain was not returned')
+  return head
 }
 
 export const firstHash = '0'.repeat(64)

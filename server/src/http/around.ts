@@ -63,8 +63,9 @@ const answerChange = async (served: Served, input: AnyInput): Promise<AnyReply> 
     if (scope) await storeReply(sql, scope, fingerprint, deps.replies.seal(scope, keep(input.res, done)), now)
     return done
   })
-  // The notification comes a moment later; whoever made the change sees it at once on this server.
-  if (audit) deps.expire()
+  // The notification comes a moment later; whoever made the change sees it at once on this server. What is new was
+  // not remembered before, so it makes nothing stale.
+  if (audit && !audit.endsWith('.created')) deps.expire()
   return reply
 }
 
