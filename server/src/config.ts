@@ -7,6 +7,8 @@ const Port = z.coerce.number().int().min(0).max(65_535)
 const Environment = z.object({
   PORT: Port.default(3000),
   HOST: z.string().min(1).default('127.0.0.1'),
+  METRICS_PORT: Port.optional(),
+  METRICS_HOST: z.string().min(1).default('127.0.0.1'),
   DATABASE_URL: z
     .string()
     .refine(
@@ -25,9 +27,17 @@ const Environment = z.object({
   NODE_ENV: z.string().optional(),
 })
 
+/** Whoever can reach the port of the callers must not find the figures there. 0 is a free port for each. */
+const Usable = Environment.refine(({ PORT, METRICS_PORT }) => METRICS_PORT !== PORT || PORT === 0, {
+  path: ['METRICS_PORT'],
+  message: 'must be another port than PORT',
+})
+
 export type Config = Readonly<{
   port: number
   host: string
+  /** Where the figures are served, apart from callers; null serves them nowhere. */
+  metrics: Readonly<{ port: number; host: string }> | null
   databaseUrl: string | null
   dataDir: string
   masterKey: string | null
@@ -41,7 +51,7 @@ export type Config = Readonly<{
 /** Reads the environment once. Throws an error that names the variable and what it must be, never its value. */
 export const readConfig = (environment: NodeJS.ProcessEnv = process.env): Config => {
   const present = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''))
-  const parsed = Environment.safeParse(present)
+  const parsed = Usable.safeParse(present)
   if (!parsed.success) {
     const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
     throw new Error(`The environment is not usable:\n  ${problems.join('\n  ')}`)
@@ -50,6 +60,7 @@ export const readConfig = (environment: NodeJS.ProcessEnv = process.env): Config
   return Object.freeze({
     port: env.PORT,
     host: env.HOST,
+    metrics: env.METRICS_PORT === undefined ? null : { port: env.METRICS_PORT, host: env.METRICS_HOST },
     databaseUrl: env.DATABASE_URL ?? null,
     dataDir: isAbsolute(env.NARROWAPI_DATA_DIR) ? env.NARROWAPI_DATA_DIR : resolve(env.NARROWAPI_DATA_DIR),
     masterKey: env.NARROWAPI_MASTER_KEY ?? null,

@@ -10,9 +10,10 @@ import { type Connection, connect, type Pool } from './db/sql.ts'
 import { createIds, type Ids } from './ids.ts'
 import { openInstallation } from './installation.ts'
 import type { Log } from './log.ts'
+import { createMetrics, type Metrics } from './metrics/metrics.ts'
 import { Authority } from './proxy/authority.ts'
 import { Catalogue } from './proxy/catalogue.ts'
-import { Egress } from './proxy/egress.ts'
+import { Egress, type ListenAddress } from './proxy/egress.ts'
 import { Recorder } from './proxy/record.ts'
 import { Refusals } from './proxy/refusals.ts'
 import { Usage } from './proxy/usage.ts'
@@ -40,6 +41,7 @@ export type Deps = {
   refusals: Refusals
   usage: Usage
   egress: Egress
+  metrics: Metrics
   /** Where callers find this server, known once it listens. */
   publicUrl: () => string
   isStopping: () => boolean
@@ -51,7 +53,8 @@ export type Running = {
   deps: Deps
   /** The owner key, if this start made it. */
   ownerKey: string | null
-  setAddress(address: { address: string; port: number }): void
+  /** Told of every listener, the one for callers first. */
+  listensAt(address: ListenAddress): void
   /** Says that the server is going away: it is not ready any more. */
   announceStop(): void
   close(): Promise<void>
@@ -81,10 +84,11 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
     const system = open(connection, 'narrowapi_system', 8)
     const { pepper, cursorKey, ownerKey } = await openInstallation({ system, keyring, clock, ids })
 
-    let listening: { address: string; port: number } | null = null
+    const ownAddresses: ListenAddress[] = []
     let stopping = false
     const now = () => clock.monotonic()
     const date = () => clock.now()
+    const metrics = createMetrics(now)
     const authority = new Authority({ system, pepper, now, date })
     const catalogue = new Catalogue({ system, keyring, now })
     const deps: Deps = {
@@ -101,11 +105,18 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
       limiter: new RateLimiter(),
       authority,
       catalogue,
-      recorder: new Recorder({ pipe: open(connection, 'narrowapi_system', 1), system, log }),
+      recorder: new Recorder({
+        pipe: open(connection, 'narrowapi_system', 1),
+        system,
+        log,
+        figures: metrics.records,
+      }),
       refusals: new Refusals({ app, log, ids, now: date }),
       usage: new Usage({ system, log, now: date }),
-      egress: new Egress({ allow: config.egressAllow, ownAddresses: () => (listening ? [listening] : []) }),
-      publicUrl: () => config.publicUrl ?? addressUrl(listening),
+      egress: new Egress({ allow: config.egressAllow, ownAddresses: () => ownAddresses }),
+      metrics,
+      publicUrl: () =>
+        config.publicUrl ?? addressUrl(ownAddresses[0] ?? { address: '127.0.0.1', port: 3000 }),
       isStopping: () => stopping,
       expire: () => {
         authority.expire()
@@ -116,8 +127,8 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
     return {
       deps,
       ownerKey,
-      setAddress(address) {
-        listening = address
+      listensAt(address) {
+        ownAddresses.push(address)
       },
       announceStop() {
         stopping = true
@@ -146,8 +157,8 @@ const listenForChanges = async ({ system, expire }: Deps): Promise<void> => {
   await system.listen('narrowapi_authority', expire, expire)
 }
 
-const addressUrl = (listening: { address: string; port: number } | null): string => {
-  if (!listening) return 'http://127.0.0.1:3000'
+/** How this machine reaches a listener. */
+export const addressUrl = (listening: ListenAddress): string => {
   const anywhere = ['0.0.0.0', '::'].includes(listening.address)
   const host = anywhere ? '127.0.0.1' : listening.address
   return `http://${host.includes(':') ? `[${host}]` : host}:${listening.port}`

@@ -6,6 +6,7 @@ import { ApiError } from '../errors.ts'
 import { checkMediaType, readBody } from '../http/body.ts'
 import { callName } from '../http/call-name.ts'
 import { contextOf, headerValues, type Request, type Response } from '../http/context.ts'
+import { countCall } from '../http/ended.ts'
 import { parseJson } from '../http/json.ts'
 import { sendProblem } from '../http/problem.ts'
 import { parseQuery } from '../http/query.ts'
@@ -24,6 +25,7 @@ export const createExecute =
   (req: Request, res: Response): boolean => {
     const name = callName(req)
     if (name === null) return false
+    deps.metrics.requests.inFlight += 1
     run(deps, name, req, res).catch((thrown: unknown) => fail(deps, req, res, thrown))
     return true
   }
@@ -49,6 +51,7 @@ const run = async (deps: Deps, name: string, req: Request, res: Response): Promi
     tellReplay: () => res.setHeader('Idempotent-Replayed', 'true'),
   })
   answer(res, reply)
+  countCall(deps, req, res)
 }
 
 /**
@@ -99,10 +102,9 @@ const fail = (deps: Deps, req: Request, res: Response, thrown: unknown): void =>
     const context = contextOf(req)
     if (context.token) deps.refusals.note(context.token, 'action not granted', context)
   }
-  if (!res.headersSent) {
-    sendProblem(deps, req, res, thrown)
-    return
-  }
-  deps.log.error({ error: thrown }, 'an answer broke off')
-  res.destroy()
+  if (res.headersSent) {
+    deps.log.error({ error: thrown }, 'an answer broke off')
+    res.destroy()
+  } else sendProblem(deps, req, res, thrown)
+  countCall(deps, req, res)
 }

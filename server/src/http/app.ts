@@ -5,6 +5,7 @@ import type { Deps } from '../deps.ts'
 import { mountDocs } from '../edge/docs.ts'
 import { createExecute } from '../edge/execute.ts'
 import { ApiError } from '../errors.ts'
+import { countWhenEnded } from './ended.ts'
 import { mountEndpoints } from './endpoints.ts'
 import { notFound, problem } from './problem.ts'
 import { parseQuery } from './query.ts'
@@ -28,6 +29,7 @@ export const createApp = (deps: Deps): Express => {
   app.enable('strict routing')
   app.set('query parser', parseQuery)
   app.use((req, res, next) => {
+    countWhenEnded(deps, req, res)
     begin(deps, req, res)
     next()
   })

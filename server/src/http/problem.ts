@@ -17,6 +17,7 @@ export const problem =
 
 export const sendProblem = (deps: Deps, req: Request, res: Response, thrown: unknown): void => {
   const error = asApiError(thrown, (cause) => logFailure(deps, req, cause))
+  deps.metrics.requests.refuse(error)
   const body = JSON.stringify(errorBody(error, findContext(req)?.requestId ?? '', deps.publicUrl()))
   setErrorHeaders(res, error)
   res.setHeader('Content-Type', 'application/json; charset=utf-8')

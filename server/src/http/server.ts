@@ -75,6 +75,7 @@ const reasonOf = ({ code }: NodeJS.ErrnoException): { status: string; message: s
 const refusal = (deps: Deps, status: string, message: string): string => {
   const requestId = deps.ids.next('req')
   const error = new ApiError('invalid_request', message)
+  deps.metrics.requests.refuse(error)
   deps.log.info(
     { request_id: requestId, status: Number(status.slice(0, 3)) },
     'refused what is not a request',

@@ -87,6 +87,7 @@ export class Call {
 
   /** Refused before anything was sent: recorded as such, then told. */
   async reject(error: ApiError): Promise<never> {
+    this.#parts.metrics.calls.rejected()
     const completedAt = this.#parts.clock.now().toISOString()
     await this.#parts.recorder.write({
       ...this.#identity('rejected'),
@@ -215,6 +216,7 @@ export class Call {
 
   #finish(outcome: Outcome, claim: Claim | null, wasBegun: boolean): Promise<void> {
     const { error, output, upstream, status } = outcome
+    this.#parts.metrics.calls.ended(this.#action.id, status, upstream)
     const row: ExecutionRow = {
       ...this.#identity(status),
       ...(wasBegun ? {} : { ...this.#asked(status), started_at: this.#createdAt }),
