@@ -12,6 +12,7 @@ import { sendProblem } from '../http/problem.ts'
 import { parseQuery } from '../http/query.ts'
 import { identify } from '../http/steps/authenticate.ts'
 import { begin } from '../http/steps/request-id.ts'
+import { requestTrace } from '../http/trace.ts'
 import { execute } from '../proxy/execute.ts'
 import { limitHeaders } from '../rate-headers.ts'
 
@@ -39,6 +40,7 @@ const run = async (deps: Deps, name: string, req: Request, res: Response): Promi
   const body = await readWhole(req, res)
   const reply = await execute(deps, {
     holder: token,
+    trace: requestTrace(deps, req),
     // Names need no encoding; what is encoded names nothing.
     name,
     idempotencyKey: () => readIdempotencyKey(headerValues(req, 'idempotency-key')),

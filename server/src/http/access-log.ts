@@ -1,6 +1,7 @@
 import type { Deps } from '../deps.ts'
 import { contextOf, type Request, type Response } from './context.ts'
 import { routeOf } from './ended.ts'
+import { requestTrace } from './trace.ts'
 
 /**
  * One line for every request that ended, also one whose caller went away. The route stands for the path, and
@@ -20,6 +21,7 @@ const lineOf = (deps: Deps, req: Request, res: Response) => {
   const route = routeOf(req)
   return {
     request_id: requestId,
+    trace_id: requestTrace(deps, req).traceId,
     method: req.method,
     route,
     status: res.headersSent ? res.statusCode : null,

@@ -2,6 +2,7 @@ import type { Decision, Execution } from '@narrowapi/contract'
 import type { KeyScope, StoredReply } from '../db/idempotency.ts'
 import type { LimitState } from '../db/rate-limit.ts'
 import { ApiError } from '../errors.ts'
+import { childTraceparent, type Trace } from '../trace.ts'
 import type { HeldGrant, Holder } from './authority.ts'
 import { type LoadedAction, missingSecret, type OpenSecret } from './catalogue.ts'
 import { isAllowedHost } from './compile.ts'
@@ -17,6 +18,7 @@ import type { BuiltRequest } from './template.ts'
 
 export type CallRequest = {
   holder: Holder
+  trace: Trace
   /** Id or slug of the action. */
   name: string
   // What the request says is read when its turn comes, so that each refusal stands at its place in the order.
@@ -201,7 +203,7 @@ export class Call {
         origin: built.origin,
         method: built.method,
         path: built.path,
-        headers: withOwnHeaders(built.headers),
+        headers: withOwnHeaders(built.headers, childTraceparent(this.#parts.ids, this.#request.trace)),
         body: built.body,
         timeoutMs: definition.timeout_ms,
         maxBytes: definition.response.max_bytes,
@@ -306,10 +308,11 @@ const policyDenied = ({ rule, path, accepted }: Decision, message: string): ApiE
   })
 
 /** Said of every call, unless the operator's template says otherwise. */
-const withOwnHeaders = (headers: readonly string[]): string[] => {
+const withOwnHeaders = (headers: readonly string[], traceparent: string): string[] => {
   const all = [...headers]
   if (!hasName(headers, 'user-agent')) all.push('user-agent', 'NarrowAPI')
   if (!hasName(headers, 'accept')) all.push('accept', 'application/json, */*;q=0.5')
+  if (!hasName(headers, 'traceparent')) all.push('traceparent', traceparent)
   return all
 }
 

@@ -22,6 +22,7 @@ export const begin = (deps: Deps, req: Request, res: Response): void => {
     startedAt: deps.clock.monotonic(),
     key: null,
     token: null,
+    trace: null,
     rawBody: noBytes,
   })
   res.setHeader('X-Request-ID', requestId)
