@@ -18,6 +18,7 @@ import { Recorder } from './proxy/record.ts'
 import { Refusals } from './proxy/refusals.ts'
 import { Usage } from './proxy/usage.ts'
 import { createReplies, type Replies } from './replies.ts'
+import { startTracing, type Tracing } from './tracing.ts'
 import { type Keyring, loadOrCreateMasterKey, parseMasterKeys } from './vault/keys.ts'
 
 /** Everything the server is made of. Built once, at start; tests build their own with another clock. */
@@ -42,6 +43,8 @@ export type Deps = {
   usage: Usage
   egress: Egress
   metrics: Metrics
+  /** Where spans are exported; null where they are not. */
+  tracing: Tracing | null
   /** Where callers find this server, known once it listens. */
   publicUrl: () => string
   isStopping: () => boolean
@@ -82,6 +85,7 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
     await owner.end()
     const app = open(connection, 'narrowapi_app', 10)
     const system = open(connection, 'narrowapi_system', 8)
+    const tracing = await startTracing(config, log)
     const { pepper, cursorKey, ownerKey } = await openInstallation({ system, keyring, clock, ids })
 
     const ownAddresses: ListenAddress[] = []
@@ -115,6 +119,7 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
       usage: new Usage({ system, log, now: date }),
       egress: new Egress({ allow: config.egressAllow, ownAddresses: () => ownAddresses }),
       metrics,
+      tracing,
       publicUrl: () =>
         config.publicUrl ?? addressUrl(ownAddresses[0] ?? { address: '127.0.0.1', port: 3000 }),
       isStopping: () => stopping,
@@ -138,6 +143,7 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
         await deps.recorder.drain()
         await deps.refusals.drain()
         await deps.usage.stop()
+        await tracing?.close()
         await Promise.all(pools.map((pool) => pool.end({ timeout: 5 })))
         await embedded?.stop()
       },

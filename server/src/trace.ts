@@ -6,10 +6,34 @@ export type Trace = {
   readonly traceId: string
   /** The bits of `trace-flags` that we understand. */
   readonly flags: number
+  /** What is exported of the request; null where nothing is. */
+  readonly span: RequestSpan | null
+}
+
+/** The part of a request in an exported trace. */
+export type RequestSpan = {
+  upstream(call: { method: string; origin: string; actionId: string }): UpstreamSpan
+  end(answer: {
+    method: string
+    /** The pattern; null when no route fits. */
+    route: string | null
+    status: number
+    requestId: string
+    executionId: string | null
+    /** The code of a refusal. */
+    error: string | null
+  }): void
+}
+
+/** One upstream call in an exported trace. */
+export type UpstreamSpan = {
+  traceparent: string
+  /** With the status of the answer, or why there is none. */
+  end(status: number | null, failure: string | null): void
 }
 
 /** What a caller said of the trace it is in. */
-export type Traceparent = Trace & { readonly parentId: string }
+export type Traceparent = Pick<Trace, 'traceId' | 'flags'> & { readonly parentId: string }
 
 const form = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/
 const zeroTraceId = '0'.repeat(32)
@@ -35,8 +59,12 @@ export const readTraceparent = (text: string | undefined): Traceparent | null =>
 }
 
 /** The trace a request belongs to: its caller's, or a new one when that says none that can be continued. */
-export const traceOf = (ids: Ids, traceparent: string | undefined): Trace =>
-  readTraceparent(traceparent) ?? { traceId: ids.hex(16), flags: random }
+export const traceOf = (ids: Ids, traceparent: string | undefined): Trace => {
+  const parent = readTraceparent(traceparent)
+  return parent === null
+    ? { traceId: ids.hex(16), flags: random, span: null }
+    : { traceId: parent.traceId, flags: parent.flags, span: null }
+}
 
 /** What an upstream is told: the same trace, and a span of its own for this one call. */
 export const childTraceparent = (ids: Ids, { traceId, flags }: Trace): string =>

@@ -2,14 +2,17 @@ import { contract } from '@narrowapi/contract'
 import type { Deps } from '../deps.ts'
 import { callName } from './call-name.ts'
 import { contextOf, type Request, type Response } from './context.ts'
+import { endSpan } from './trace.ts'
 
-/** What is counted of a request that Express serves, when its answer is out or its caller has gone. */
+/** What is counted and traced of a request that Express serves, when its answer is out or its caller has gone. */
 export const countWhenEnded = (deps: Deps, req: Request, res: Response): void => {
   deps.metrics.requests.inFlight += 1
   res.once('close', () => {
     deps.metrics.requests.inFlight -= 1
+    const route = routeOf(req)
     const duration = deps.clock.monotonic() - contextOf(req).startedAt
-    deps.metrics.requests.observe(req.method ?? '', routeOf(req), res.statusCode, duration)
+    deps.metrics.requests.observe(req.method ?? '', route, res.statusCode, duration)
+    endSpan(deps, req, res, route)
   })
 }
 
@@ -17,6 +20,7 @@ export const countWhenEnded = (deps: Deps, req: Request, res: Response): void =>
 export const countCall = (deps: Deps, req: Request, res: Response): void => {
   deps.metrics.requests.inFlight -= 1
   deps.metrics.requests.observeCall(res.statusCode, deps.clock.monotonic() - contextOf(req).startedAt)
+  endSpan(deps, req, res, contract.x.execute.path)
 }
 
 /** Express puts the route it chose on the request, and nothing there when none fits; calls do not pass it. */

@@ -198,21 +198,25 @@ export class Call {
   async #send({ built, secret }: Ready): Promise<Outcome> {
     const { definition, compiled } = this.#action
     const sentAt = this.#parts.clock.monotonic()
+    const { trace } = this.#request
+    const { method, origin } = built
+    const span = trace.span?.upstream({ method, origin, actionId: this.#action.id })
     try {
       const answer: UpstreamAnswer = await this.#parts.egress.send({
-        origin: built.origin,
-        method: built.method,
+        origin,
+        method,
         path: built.path,
-        headers: withOwnHeaders(built.headers, childTraceparent(this.#parts.ids, this.#request.trace)),
+        headers: withOwnHeaders(built.headers, span?.traceparent ?? childTraceparent(this.#parts.ids, trace)),
         body: built.body,
         timeoutMs: definition.timeout_ms,
         maxBytes: definition.response.max_bytes,
       })
+      span?.end(answer.status, null)
       return outcomeOf(definition, compiled, secret?.scrubberFor(compiled) ?? null, answer)
     } catch (failure) {
-      if (failure instanceof UpstreamFailure)
-        return failureOf(failure, this.#parts.clock.monotonic() - sentAt)
-      throw failure
+      if (!(failure instanceof UpstreamFailure)) throw failure
+      span?.end(null, failure.reason)
+      return failureOf(failure, this.#parts.clock.monotonic() - sentAt)
     }
   }
 
