@@ -31,6 +31,9 @@ const Environment = z.object({
   OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: z.string().optional(),
 })
 
+/** Everything the server reads from the environment by itself. */
+export const variables: readonly string[] = Object.keys(Environment.shape)
+
 /** Whoever can reach the port of the callers must not find the figures there. 0 is a free port for each. */
 const Usable = Environment.refine(({ PORT, METRICS_PORT }) => METRICS_PORT !== PORT || PORT === 0, {
   path: ['METRICS_PORT'],

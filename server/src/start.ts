@@ -18,7 +18,8 @@ export type NarrowServer = {
   stop(): Promise<void>
 }
 
-const drainMs = 25_000
+/** How long what has begun may take to end when the server stops. */
+export const drainMs = 25_000
 const sweepMs = 100
 
 /** Everything from a config to a server that answers. Used by `main.ts` and, with their own config, by tests. */

@@ -8,19 +8,22 @@ import { errorBody } from './problem.ts'
  * How long callers may take, in milliseconds; Node's own defaults wait for minutes. `keepAliveTimeout` is longer
  * than the idle time of common load balancers, so that they close first.
  */
-const patience = {
+export const patience = {
   headersTimeout: 10_000,
   requestTimeout: 30_000,
   connectionsCheckingInterval: 2_000,
   keepAliveTimeout: 65_000,
 }
 
+/** Of all headers of a request together, in bytes. */
+export const maxHeaderSize = 16_384
+
 /** The listening side. Tests give it less patience. */
 export const createHttpServer = (deps: Deps, waits: Partial<typeof patience> = {}): Server => {
   const server = createServer({
     ...patience,
     ...waits,
-    maxHeaderSize: 16_384,
+    maxHeaderSize,
     noDelay: true,
     // The first step refuses a missing Host, with a body that says so.
     requireHostHeader: false,

@@ -14,6 +14,9 @@ export const statusClasses = ['2xx', '3xx', '4xx', '5xx'] as const
 /** What stands for every path that no route has, so that a caller cannot make new series by asking for them. */
 export const noRoute = 'other'
 
+/** The first parts of the names of limits. Said before they are met, because a rate needs a series to begin at 0. */
+const policies = ['default', 'unknown', 'workspace', 'token', 'action', 'action_hour'] as const
+
 /** Methods that routes have; what else a caller writes there is one value. */
 const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
@@ -50,6 +53,7 @@ export class RequestMetrics {
       help: 'Requests refused by a rate limit, by the limit that refused',
       labels: ['policy'],
     })
+    for (const policy of policies) this.#limits.of(policy)
     registry.gauge(
       { name: 'narrowapi_http_requests_in_flight', help: 'Requests begun and not yet answered' },
       () => this.inFlight,
