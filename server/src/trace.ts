@@ -17,7 +17,8 @@ export type RequestSpan = {
     method: string
     /** The pattern; null when no route fits. */
     route: string | null
-    status: number
+    /** Null when the caller went away before. */
+    status: number | null
     requestId: string
     executionId: string | null
     /** The code of a refusal. */

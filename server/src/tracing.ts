@@ -128,13 +128,13 @@ const requestSpan = (api: Api, tracer: Tracer, span: Span, flags: number): Reque
     span.updateName(route === null ? method : `${method} ${route}`)
     span.setAttributes({
       'http.request.method': method,
-      'http.response.status_code': status,
       'narrowapi.request_id': requestId,
+      ...(status === null ? {} : { 'http.response.status_code': status }),
       ...(route === null ? {} : { 'http.route': route }),
       ...(executionId === null ? {} : { 'narrowapi.execution_id': executionId }),
       ...(error === null ? {} : { 'error.type': error }),
     })
-    if (status >= 500) span.setStatus({ code: api.SpanStatusCode.ERROR })
+    if (status !== null && status >= 500) span.setStatus({ code: api.SpanStatusCode.ERROR })
     span.end(performance.now())
   },
 })

@@ -162,6 +162,25 @@ test('shows transactions that wait when every connection is taken', async () => 
   expect(figure(after, 'narrowapi_database_connections_limit', { pool: 'app' })).toBe(app.options.max)
 })
 
+test('counts a request as aborted whose caller went away before there was an answer', async () => {
+  const { app } = server.deps
+  const aborted = { method: 'GET', route: '/api/v1/actions', status_class: 'aborted' }
+  const held = await Promise.all(Array.from({ length: app.options.max }, () => app.reserve()))
+  const leaving = new AbortController()
+  const list = fetch(`${server.url}/api/v1/actions`, {
+    headers: { authorization: `Bearer ${server.owner.key}` },
+    signal: leaving.signal,
+  })
+  await until(
+    (now) => figure(now, 'narrowapi_database_transactions', { pool: 'app', state: 'waiting' }) === 1,
+  )
+  leaving.abort()
+  await expect(list).rejects.toThrow()
+  await until((now) => figure(now, `${requests}_count`, aborted) === 1)
+  for (const connection of held) connection.release()
+  await until((now) => figure(now, 'narrowapi_database_transactions', { pool: 'app', state: 'open' }) === 0)
+})
+
 test('is well-formed: buckets grow to the count, names end in their unit', async () => {
   const metrics = await scrape()
   for (const [name, { help, type, samples }] of metrics) {

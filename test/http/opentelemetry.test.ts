@@ -171,6 +171,20 @@ test('serves without traces, and says what to install, where the packages are no
   expect(server.output()).toContain('traces are not exported: run npm install @opentelemetry/api')
 })
 
+test('serves and stops while the receiver is away, and says so', async () => {
+  const server = await start({
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1',
+    OTEL_EXPORTER_OTLP_TIMEOUT: '300',
+    OTEL_BSP_SCHEDULE_DELAY: '50',
+  })
+  for (let attempt = 0; !server.output().includes('OpenTelemetry has a problem'); attempt += 1) {
+    if (attempt === 1000) throw new Error(`Nothing was said:\n${server.output()}`)
+    expect((await ask(server.announced, 'GET /healthz')).status).toBe(200)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  await server.stop()
+})
+
 test.each([
   [{}, false],
   [{ OTEL_SERVICE_NAME: 'door' }, false],

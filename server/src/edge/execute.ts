@@ -105,7 +105,8 @@ const fail = (deps: Deps, req: Request, res: Response, thrown: unknown): void =>
     if (context.token) deps.refusals.note(context.token, 'action not granted', context)
   }
   if (res.headersSent) {
-    deps.log.error({ error: thrown }, 'an answer broke off')
+    const names = { request_id: contextOf(req).requestId, trace_id: requestTrace(deps, req).traceId }
+    deps.log.error({ error: thrown, ...names }, 'an answer broke off')
     res.destroy()
   } else sendProblem(deps, req, res, thrown)
   countCall(deps, req, res)

@@ -1,6 +1,6 @@
 import type { Deps } from '../deps.ts'
 import { contextOf, type Request, type Response } from './context.ts'
-import { routeOf } from './ended.ts'
+import { routeOf, statusOf } from './ended.ts'
 import { requestTrace } from './trace.ts'
 
 /**
@@ -24,7 +24,7 @@ const lineOf = (deps: Deps, req: Request, res: Response) => {
     trace_id: requestTrace(deps, req).traceId,
     method: req.method,
     route,
-    status: res.headersSent ? res.statusCode : null,
+    status: statusOf(res),
     duration_ms: Math.round((deps.clock.monotonic() - startedAt) * 1000) / 1000,
     ip,
     workspace_id: holder?.workspaceId ?? null,

@@ -11,10 +11,13 @@ export const countWhenEnded = (deps: Deps, req: Request, res: Response): void =>
     deps.metrics.requests.inFlight -= 1
     const route = routeOf(req)
     const duration = deps.clock.monotonic() - contextOf(req).startedAt
-    deps.metrics.requests.observe(req.method ?? '', route, res.statusCode, duration)
+    deps.metrics.requests.observe(req.method ?? '', route, statusOf(res), duration)
     endSpan(deps, req, res, route)
   })
 }
+
+/** Null when the caller went away before it got one; Node would say 200. */
+export const statusOf = (res: Response): number | null => (res.headersSent ? res.statusCode : null)
 
 /** The same for a call, which is told when its answer is written, because a listener for each would cost more. */
 export const countCall = (deps: Deps, req: Request, res: Response): void => {

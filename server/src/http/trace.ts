@@ -25,7 +25,7 @@ export const endSpan = (parts: Parts, req: Request, res: Response, route: string
   requestTrace(parts, req).span?.end({
     method: req.method ?? '',
     route,
-    status: res.statusCode,
+    status: res.headersSent ? res.statusCode : null,
     requestId: contextOf(req).requestId,
     executionId: textOf(res.getHeader('X-Execution-ID')) ?? null,
     error: textOf(res.getHeader('X-NarrowAPI-Error')) ?? null,

@@ -65,10 +65,11 @@ export class RequestMetrics {
     this.#calls[Math.floor(status / 100)]?.observe(durationMs / 1000)
   }
 
-  /** Any other request; `route` is a pattern, null when none fits. */
-  observe(method: string, route: string | null, status: number, durationMs: number): void {
+  /** Any other request; `route` is a pattern, null when none fits, `status` null when nobody waited for one. */
+  observe(method: string, route: string | null, status: number | null, durationMs: number): void {
     const known = methods.has(method) ? method : noRoute
-    this.#durations.of(known, route ?? noRoute, `${Math.floor(status / 100)}xx`).observe(durationMs / 1000)
+    const statusClass = status === null ? 'aborted' : `${Math.floor(status / 100)}xx`
+    this.#durations.of(known, route ?? noRoute, statusClass).observe(durationMs / 1000)
   }
 
   refuse({ code, extras }: ApiError): void {

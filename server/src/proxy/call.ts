@@ -129,7 +129,8 @@ export class Call {
     } catch (refusal) {
       if (!(refusal instanceof ApiError)) throw refusal
       if (refusal.cause !== undefined) {
-        this.#parts.log.error({ error: refusal.cause, execution_id: this.#id }, 'a secret did not open')
+        const names = { execution_id: this.#id, trace_id: this.#request.trace.traceId }
+        this.#parts.log.error({ error: refusal.cause, ...names }, 'a secret did not open')
       }
       return refusal
     }
