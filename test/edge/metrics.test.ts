@@ -116,8 +116,7 @@ test('shows what is under way while it is', async () => {
   const sent = upstream.received.length
   const pending = call(server, token, action.id, {})
   while (upstream.received.length === sent) await new Promise((resolve) => setImmediate(resolve))
-  const during = await scrape()
-  expect(figure(during, 'narrowapi_http_requests_in_flight')).toBe(1)
+  const during = await until((now) => figure(now, 'narrowapi_http_requests_in_flight') === 1)
   expect(figure(during, 'narrowapi_upstream_requests', { state: 'running' })).toBe(1)
   expect(figure(during, 'narrowapi_upstream_connections', { state: 'connected' })).toBeGreaterThan(0)
   expect(figure(during, 'narrowapi_upstream_origins')).toBeGreaterThan(0)

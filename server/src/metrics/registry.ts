@@ -20,10 +20,6 @@ type Sample = { labels: Record<string, string>; value: number; metricName?: stri
 export class MetricRegistry {
   readonly #registry = new Registry()
 
-  counter(described: Described): Counter {
-    return this.counters({ ...described, labels: [] }).of()
-  }
-
   counters(labelled: Labelled): Family<Counter> {
     const family = new Family(() => new Counter())
     this.#add('counter', labelled, function* () {
@@ -32,10 +28,6 @@ export class MetricRegistry {
       }
     })
     return family
-  }
-
-  histogram(described: Described, bounds: readonly number[]): Histogram {
-    return this.histograms({ ...described, labels: [] }, bounds).of()
   }
 
   histograms(labelled: Labelled, bounds: readonly number[]): Family<Histogram> {
