@@ -147,14 +147,26 @@ test('tells how often memory answered for the database', async () => {
   )
 })
 
-test('shows transactions that wait when every connection is taken', async () => {
+/** Does work while every connection of the management API is taken. */
+const withoutConnections = async (work: () => Promise<void>): Promise<void> => {
   const { app } = server.deps
   const held = await Promise.all(Array.from({ length: app.options.max }, () => app.reserve()))
-  const list = ask(server.url, 'GET /api/v1/actions', { credential: server.owner.key })
+  try {
+    await work()
+  } finally {
+    for (const connection of held) connection.release()
+  }
+}
+
+test('shows transactions that wait when every connection is taken', async () => {
+  const { app } = server.deps
+  let list: Promise<{ status: number }> | undefined
   const waiting = { pool: 'app', state: 'waiting' }
-  await until((now) => figure(now, 'narrowapi_database_transactions', waiting) === 1)
-  for (const connection of held) connection.release()
-  expect((await list).status).toBe(200)
+  await withoutConnections(async () => {
+    list = ask(server.url, 'GET /api/v1/actions', { credential: server.owner.key })
+    await until((now) => figure(now, 'narrowapi_database_transactions', waiting) === 1)
+  })
+  expect((await list)?.status).toBe(200)
   const after = await scrape()
   expect(figure(after, 'narrowapi_database_transactions', waiting)).toBe(0)
   expect(figure(after, 'narrowapi_database_transactions', { pool: 'app', state: 'open' })).toBe(0)
@@ -162,22 +174,21 @@ test('shows transactions that wait when every connection is taken', async () => 
 })
 
 test('counts a request as aborted whose caller went away before there was an answer', async () => {
-  const { app } = server.deps
   const aborted = { method: 'GET', route: '/api/v1/actions', status_class: 'aborted' }
-  const held = await Promise.all(Array.from({ length: app.options.max }, () => app.reserve()))
-  const leaving = new AbortController()
-  const list = fetch(`${server.url}/api/v1/actions`, {
-    headers: { authorization: `Bearer ${server.owner.key}` },
-    signal: leaving.signal,
+  const transactions = (now: Map<string, Exposed>, state: string) =>
+    figure(now, 'narrowapi_database_transactions', { pool: 'app', state })
+  await withoutConnections(async () => {
+    const leaving = new AbortController()
+    const list = fetch(`${server.url}/api/v1/actions`, {
+      headers: { authorization: `Bearer ${server.owner.key}` },
+      signal: leaving.signal,
+    })
+    await until((now) => transactions(now, 'waiting') === 1)
+    leaving.abort()
+    await expect(list).rejects.toThrow()
+    await until((now) => figure(now, `${requests}_count`, aborted) === 1)
   })
-  await until(
-    (now) => figure(now, 'narrowapi_database_transactions', { pool: 'app', state: 'waiting' }) === 1,
-  )
-  leaving.abort()
-  await expect(list).rejects.toThrow()
-  await until((now) => figure(now, `${requests}_count`, aborted) === 1)
-  for (const connection of held) connection.release()
-  await until((now) => figure(now, 'narrowapi_database_transactions', { pool: 'app', state: 'open' }) === 0)
+  await until((now) => transactions(now, 'waiting') === 0 && transactions(now, 'open') === 0)
 })
 
 test('is well-formed: buckets grow to the count, names end in their unit', async () => {
