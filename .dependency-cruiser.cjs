@@ -140,6 +140,14 @@ module.exports = {
       to: { pathNot: ['^server/src/vault/', '^(node:)?(crypto|fs/promises|path)$'] },
     },
     {
+      name: 'figures-and-spans-leave-in-one-place',
+      comment:
+        'Everything else counts with cells of ours; OpenTelemetry is loaded only where it is asked for.',
+      severity: 'error',
+      from: { path: '^server/src', pathNot: ['^server/src/(metrics/registry|tracing)[.]ts$', test] },
+      to: { path: '^node_modules/(prom-client|@opentelemetry)/' },
+    },
+    {
       name: 'one-door-to-the-network',
       severity: 'error',
       from: { path: '^server/src', pathNot: ['^server/src/proxy/egress', test] },

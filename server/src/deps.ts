@@ -10,13 +10,15 @@ import { type Connection, connect, type Pool } from './db/sql.ts'
 import { createIds, type Ids } from './ids.ts'
 import { openInstallation } from './installation.ts'
 import type { Log } from './log.ts'
+import { createMetrics, type Metrics } from './metrics/metrics.ts'
 import { Authority } from './proxy/authority.ts'
 import { Catalogue } from './proxy/catalogue.ts'
-import { Egress } from './proxy/egress.ts'
+import { Egress, type ListenAddress } from './proxy/egress.ts'
 import { Recorder } from './proxy/record.ts'
 import { Refusals } from './proxy/refusals.ts'
 import { Usage } from './proxy/usage.ts'
 import { createReplies, type Replies } from './replies.ts'
+import { startTracing, type Tracing } from './tracing.ts'
 import { type Keyring, loadOrCreateMasterKey, parseMasterKeys } from './vault/keys.ts'
 
 /** Everything the server is made of. Built once, at start; tests build their own with another clock. */
@@ -40,6 +42,9 @@ export type Deps = {
   refusals: Refusals
   usage: Usage
   egress: Egress
+  metrics: Metrics
+  /** Where spans are exported; null where they are not. */
+  tracing: Tracing | null
   /** Where callers find this server, known once it listens. */
   publicUrl: () => string
   isStopping: () => boolean
@@ -51,7 +56,8 @@ export type Running = {
   deps: Deps
   /** The owner key, if this start made it. */
   ownerKey: string | null
-  setAddress(address: { address: string; port: number }): void
+  /** Told of every listener, the one for callers first. */
+  listensAt(address: ListenAddress): void
   /** Says that the server is going away: it is not ready any more. */
   announceStop(): void
   close(): Promise<void>
@@ -79,12 +85,14 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
     await owner.end()
     const app = open(connection, 'narrowapi_app', 10)
     const system = open(connection, 'narrowapi_system', 8)
+    const tracing = await startTracing(config, log)
     const { pepper, cursorKey, ownerKey } = await openInstallation({ system, keyring, clock, ids })
 
-    let listening: { address: string; port: number } | null = null
+    const ownAddresses: ListenAddress[] = []
     let stopping = false
     const now = () => clock.monotonic()
     const date = () => clock.now()
+    const metrics = createMetrics(now)
     const authority = new Authority({ system, pepper, now, date })
     const catalogue = new Catalogue({ system, keyring, now })
     const deps: Deps = {
@@ -101,11 +109,19 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
       limiter: new RateLimiter(),
       authority,
       catalogue,
-      recorder: new Recorder({ pipe: open(connection, 'narrowapi_system', 1), system, log }),
+      recorder: new Recorder({
+        pipe: open(connection, 'narrowapi_system', 1),
+        system,
+        log,
+        figures: metrics.records,
+      }),
       refusals: new Refusals({ app, log, ids, now: date }),
       usage: new Usage({ system, log, now: date }),
-      egress: new Egress({ allow: config.egressAllow, ownAddresses: () => (listening ? [listening] : []) }),
-      publicUrl: () => config.publicUrl ?? addressUrl(listening),
+      egress: new Egress({ allow: config.egressAllow, ownAddresses: () => ownAddresses }),
+      metrics,
+      tracing,
+      publicUrl: () =>
+        config.publicUrl ?? addressUrl(ownAddresses[0] ?? { address: '127.0.0.1', port: 3000 }),
       isStopping: () => stopping,
       expire: () => {
         authority.expire()
@@ -116,8 +132,8 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
     return {
       deps,
       ownerKey,
-      setAddress(address) {
-        listening = address
+      listensAt(address) {
+        ownAddresses.push(address)
       },
       announceStop() {
         stopping = true
@@ -127,6 +143,7 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
         await deps.recorder.drain()
         await deps.refusals.drain()
         await deps.usage.stop()
+        await tracing?.close()
         await Promise.all(pools.map((pool) => pool.end({ timeout: 5 })))
         await embedded?.stop()
       },
@@ -146,8 +163,8 @@ const listenForChanges = async ({ system, expire }: Deps): Promise<void> => {
   await system.listen('narrowapi_authority', expire, expire)
 }
 
-const addressUrl = (listening: { address: string; port: number } | null): string => {
-  if (!listening) return 'http://127.0.0.1:3000'
+/** How this machine reaches a listener. */
+export const addressUrl = (listening: ListenAddress): string => {
   const anywhere = ['0.0.0.0', '::'].includes(listening.address)
   const host = anywhere ? '127.0.0.1' : listening.address
   return `http://${host.includes(':') ? `[${host}]` : host}:${listening.port}`

@@ -104,3 +104,12 @@ test.each([
 ])('finds no time in %j', (text) => {
   expect(() => idTime(text)).toThrow('Not an id')
 })
+
+test('names traces and spans with as many random digits as asked for, never the same twice', () => {
+  const ids = createIds(() => noon, randomBytes)
+  const spans = take(5_000, () => ids.hex(8))
+  const traces = take(5_000, () => ids.hex(16))
+  for (const digits of spans) expect(digits).toMatch(/^[0-9a-f]{16}$/)
+  for (const digits of traces) expect(digits).toMatch(/^[0-9a-f]{32}$/)
+  expect(new Set([...spans, ...traces]).size).toBe(10_000)
+})

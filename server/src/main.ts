@@ -12,7 +12,8 @@ const main = async (): Promise<void> => {
   // First, so that whoever reads that it runs can also stop it.
   stopOnSignal(server, log)
   process.stdout.write(welcome(server.url, server.ownerKey))
-  log.info({ url: server.url, database: config.databaseUrl ? 'external' : 'embedded' }, 'listening')
+  const { url, metricsUrl } = server
+  log.info({ url, metrics: metricsUrl, database: config.databaseUrl ? 'external' : 'embedded' }, 'listening')
 }
 
 const stopOnSignal = (server: NarrowServer, log: ReturnType<typeof createLog>): void => {

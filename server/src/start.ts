@@ -1,7 +1,8 @@
 import type { AddressInfo } from 'node:net'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
-import { createDeps, type Deps } from './deps.ts'
+import { addressUrl, createDeps, type Deps } from './deps.ts'
+import { type MetricsListener, openMetrics } from './edge/metrics.ts'
 import { createListener } from './http/app.ts'
 import { createHttpServer } from './http/server.ts'
 import type { Log } from './log.ts'
@@ -9,13 +10,16 @@ import { startMaintenance } from './workers/maintenance.ts'
 
 export type NarrowServer = {
   url: string
+  /** Where the figures are; null when they are served nowhere. */
+  metricsUrl: string | null
   deps: Deps
   /** The owner key, if this start made the installation. */
   ownerKey: string | null
   stop(): Promise<void>
 }
 
-const drainMs = 25_000
+/** How long what has begun may take to end when the server stops. */
+export const drainMs = 25_000
 const sweepMs = 100
 
 /** Everything from a config to a server that answers. Used by `main.ts` and, with their own config, by tests. */
@@ -24,20 +28,25 @@ export const startServer = async (config: Config, log: Log, clock?: Clock): Prom
   const { deps } = running
   const server = createHttpServer(deps)
   const maintenance = startMaintenance(deps)
+  let metrics: MetricsListener | null = null
   try {
+    metrics = await openMetrics(deps, server)
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
       server.listen(config.port, config.host, resolve)
     })
     // A server that listens on a port has an AddressInfo.
     const { address, port } = server.address() as AddressInfo
-    running.setAddress({ address, port })
+    running.listensAt({ address, port })
+    // So that no action can read them, whatever addresses the operator allows.
+    if (metrics) running.listensAt(metrics.address)
     server.on('request', (_req, res) => {
       if (deps.isStopping()) res.shouldKeepAlive = false
     })
     server.on('request', createListener(deps))
   } catch (error) {
     server.close()
+    await metrics?.close()
     await maintenance.stop()
     await running.close()
     throw error
@@ -51,8 +60,11 @@ export const startServer = async (config: Config, log: Log, clock?: Clock): Prom
     await closed
     clearInterval(sweep)
     clearTimeout(timer)
+    // So late that the stop can be watched.
+    await metrics?.close()
     await maintenance.stop()
     await running.close()
   }
-  return { url: deps.publicUrl(), deps, ownerKey: running.ownerKey, stop }
+  const metricsUrl = metrics && `${addressUrl(metrics.address)}/metrics`
+  return { url: deps.publicUrl(), metricsUrl, deps, ownerKey: running.ownerKey, stop }
 }

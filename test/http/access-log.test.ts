@@ -47,6 +47,7 @@ test('tells of each request who asked what with which outcome, and nothing that 
     time: expect.any(String),
     msg: 'request',
     request_id: 'logged-1',
+    trace_id: expect.stringMatching(/^[0-9a-f]{32}$/),
     method: 'GET',
     route: '/api/v1/actions/:id',
     status: 200,

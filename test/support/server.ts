@@ -13,6 +13,8 @@ export type Actor = { workspaceId: string; key: string; narrow: NarrowAPI }
 
 export type TestServer = {
   url: string
+  /** Where the figures are; null unless METRICS_PORT is set. */
+  metricsUrl: string | null
   database: TestDatabase
   deps: Deps
   /** Every line the server has logged. */
@@ -48,7 +50,7 @@ export const startTestServer = async (
   })
   const clock = options.clock ?? systemClock
   const server = await startServer(config, createLog(config.logLevel, destination), clock)
-  const { deps, url } = server
+  const { deps, url, metricsUrl } = server
   const as = (credential: string) => new NarrowAPI({ apiKey: credential, baseUrl: url, retries: 0 })
   const actor = (workspaceId: string, key: string): Actor => ({ workspaceId, key, narrow: as(key) })
   const newWorkspace = async (): Promise<Actor> => {
@@ -68,6 +70,7 @@ export const startTestServer = async (
   if (!first || server.ownerKey === null) throw new Error('The test database was not empty')
   return {
     url,
+    metricsUrl,
     database,
     deps,
     logs,

@@ -8,6 +8,9 @@ export class FreshCache<V> {
   readonly #entries = new Map<string, Entry<V>>()
   readonly #options: { maxAgeMs: number; capacity: number; now: () => number }
   #staleBefore = Number.NEGATIVE_INFINITY
+  /** How often it answered from memory, and how often it had to ask. */
+  hits = 0
+  misses = 0
 
   constructor(options: { maxAgeMs: number; capacity: number; now: () => number }) {
     this.#options = options
@@ -16,12 +19,18 @@ export class FreshCache<V> {
   /** The value if it is known and fresh; undefined when it must be asked for with `get`. */
   peek(key: string): V | null | undefined {
     const entry = this.#entries.get(key)
-    return entry !== undefined && this.#isFresh(entry) ? entry.value : undefined
+    if (entry === undefined || entry.value === undefined || !this.#isFresh(entry)) return undefined
+    this.hits += 1
+    return entry.value
   }
 
   async get(key: string, load: (previous: V | null) => Promise<V | null>): Promise<V | null> {
     const entry = this.#entries.get(key)
-    if (entry && this.#isFresh(entry)) return entry.value ?? entry.pending
+    if (entry && this.#isFresh(entry)) {
+      this.hits += 1
+      return entry.value ?? entry.pending
+    }
+    this.misses += 1
     const readAt = this.#options.now()
     const pending = load(entry?.value ?? null)
     const fresh: Entry<V> = { readAt, value: undefined, pending }
@@ -34,6 +43,10 @@ export class FreshCache<V> {
       if (this.#entries.get(key) === fresh) this.#entries.delete(key)
       throw error
     }
+  }
+
+  get size(): number {
+    return this.#entries.size
   }
 
   /** Something changed: nothing read before now may be used again. */
@@ -59,5 +72,8 @@ export class FreshCache<V> {
     if (!oldest.done) this.#entries.delete(oldest.value)
   }
 }
+
+/** How a cache does, without what it holds. */
+export type CacheFigures = Pick<FreshCache<unknown>, 'hits' | 'misses' | 'size'>
 
 type Entry<V> = { readAt: number; value: V | null | undefined; pending: Promise<V | null> }

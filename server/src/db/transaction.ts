@@ -6,7 +6,7 @@ import { isConnectionLost, type Pool, type Reserved, type Sql } from './sql.ts'
  * and then fails outside of any promise, which would end the process.
  */
 export const inTransaction = async <T>(pool: Pool, work: (sql: Sql) => Promise<T>): Promise<T> => {
-  const connection = await pool.reserve()
+  const connection = await takeConnection(pool)
   const begun = connection`begin`.execute()
   begun.catch(() => {})
   try {
@@ -18,6 +18,8 @@ export const inTransaction = async <T>(pool: Pool, work: (sql: Sql) => Promise<T
   } catch (error) {
     if (!isConnectionLost(error)) await giveBack(connection, connection`rollback`)
     throw error
+  } finally {
+    transactionsOf(pool).open -= 1
   }
 }
 
@@ -33,7 +35,7 @@ export const readWorkspace = async <T>(
   workspaceId: string,
   work: (sql: Sql) => Promise<T>,
 ): Promise<T> => {
-  const connection = await pool.reserve()
+  const connection = await takeConnection(pool)
   const opened = Promise.all([connection`begin read only`.execute(), enter(connection, workspaceId)])
   opened.catch(() => {})
   try {
@@ -44,6 +46,8 @@ export const readWorkspace = async <T>(
   } catch (error) {
     if (!isConnectionLost(error)) void giveBack(connection, connection`rollback`)
     throw error
+  } finally {
+    transactionsOf(pool).open -= 1
   }
 }
 
@@ -60,6 +64,31 @@ export const changeWorkspace = <T>(
     await entered
     return result
   })
+
+/** Transactions that have a connection, and those that wait for one. The driver does not tell of its pool. */
+export type Transactions = { open: number; waiting: number }
+
+const transactions = new WeakMap<Pool, Transactions>()
+
+export const transactionsOf = (pool: Pool): Transactions => {
+  const known = transactions.get(pool)
+  if (known) return known
+  const none = { open: 0, waiting: 0 }
+  transactions.set(pool, none)
+  return none
+}
+
+const takeConnection = async (pool: Pool): Promise<Reserved> => {
+  const counts = transactionsOf(pool)
+  counts.waiting += 1
+  try {
+    const connection = await pool.reserve()
+    counts.open += 1
+    return connection
+  } finally {
+    counts.waiting -= 1
+  }
+}
 
 /**
  * A connection is another's only once its last statement is through: the driver forgets what waits on one that

@@ -7,16 +7,19 @@ import { ApiError } from '../errors.ts'
 import { checkMediaType, readBody } from '../http/body.ts'
 import { callName } from '../http/call-name.ts'
 import { contextOf, headerValues, type Request, type Response } from '../http/context.ts'
+import { countCall } from '../http/ended.ts'
 import { setHead } from '../http/head.ts'
 import { parseJson } from '../http/json.ts'
 import { sendProblem } from '../http/problem.ts'
 import { parseQuery } from '../http/query.ts'
 import { identify } from '../http/steps/authenticate.ts'
 import { begin, checkFraming } from '../http/steps/request-id.ts'
+import { requestTrace } from '../http/trace.ts'
 import type { Holder } from '../proxy/authority.ts'
 import type { CallRequest } from '../proxy/call.ts'
 import { execute } from '../proxy/execute.ts'
 import { limitHeaders } from '../rate-headers.ts'
+import type { Trace } from '../trace.ts'
 
 /**
  * `POST /x/{action_id}`, in front of the router: the answer is the upstream's own bytes and status, which no
@@ -28,6 +31,7 @@ export const createExecute =
   (req: Request, res: Response): boolean => {
     const name = callName(req)
     if (name === null) return false
+    deps.metrics.requests.inFlight += 1
     run(deps, name, req, res).catch((thrown: unknown) => fail(deps, req, res, thrown))
     return true
   }
@@ -41,6 +45,7 @@ const run = async (deps: Deps, name: string, req: Request, res: Response): Promi
   if (!token) throw new Error('A call ran without a token')
   const body = await readWhole(req, head)
   answer(res, head, await execute(deps, new CallOfRequest(deps, req, token, name, body)))
+  countCall(deps, req, res)
 }
 
 /** A call as it came by HTTP. What becomes known of it while it runs is told in the headers of its answer. */
@@ -48,6 +53,7 @@ class CallOfRequest implements CallRequest {
   readonly holder: Holder
   /** Names need no encoding; what is encoded names nothing. */
   readonly name: string
+  readonly trace: Trace
   readonly #deps: Deps
   readonly #req: Request
   readonly #head: string[]
@@ -56,6 +62,7 @@ class CallOfRequest implements CallRequest {
   constructor(deps: Deps, req: Request, holder: Holder, name: string, body: Buffer | ApiError) {
     this.holder = holder
     this.name = name
+    this.trace = requestTrace(deps, req)
     this.#deps = deps
     this.#req = req
     this.#head = contextOf(req).head
@@ -143,11 +150,13 @@ const fail = (deps: Deps, req: Request, res: Response, thrown: unknown): void =>
     const context = contextOf(req)
     if (context.token) deps.refusals.note(context.token, 'action not granted', context)
   }
-  if (!res.headersSent) {
+  if (res.headersSent) {
+    const names = { request_id: contextOf(req).requestId, trace_id: requestTrace(deps, req).traceId }
+    deps.log.error({ error: thrown, ...names }, 'an answer broke off')
+    res.destroy()
+  } else {
     setHead(res, contextOf(req).head)
     sendProblem(deps, req, res, thrown)
-    return
   }
-  deps.log.error({ error: thrown }, 'an answer broke off')
-  res.destroy()
+  countCall(deps, req, res)
 }

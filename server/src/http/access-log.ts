@@ -1,7 +1,7 @@
-import { contract } from '@narrowapi/contract'
 import type { Deps } from '../deps.ts'
-import { callName } from './call-name.ts'
 import { contextOf, type Request, type Response } from './context.ts'
+import { routeOf, statusOf } from './ended.ts'
+import { requestTrace } from './trace.ts'
 
 /**
  * One line for every request that ended, also one whose caller went away. The route stands for the path, and
@@ -21,20 +21,14 @@ const lineOf = (deps: Deps, req: Request, res: Response) => {
   const route = routeOf(req)
   return {
     request_id: requestId,
+    trace_id: requestTrace(deps, req).traceId,
     method: req.method,
     route,
-    status: res.headersSent ? res.statusCode : null,
+    status: statusOf(res),
     duration_ms: Math.round((deps.clock.monotonic() - startedAt) * 1000) / 1000,
     ip,
     workspace_id: holder?.workspaceId ?? null,
     credential_id: holder?.id ?? null,
     ...(res.writableFinished ? {} : { aborted: true }),
   }
-}
-
-/** Express puts the route it chose on the request, and nothing there when none fits; calls do not pass it. */
-const routeOf = (req: Request): string | null => {
-  const route: unknown = Reflect.get(req, 'route')
-  if (typeof route === 'object' && route !== null && 'path' in route) return String(route.path)
-  return callName(req) === null ? null : contract.x.execute.path
 }

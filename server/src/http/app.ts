@@ -5,6 +5,7 @@ import type { Deps } from '../deps.ts'
 import { mountDocs } from '../edge/docs.ts'
 import { createExecute } from '../edge/execute.ts'
 import { ApiError } from '../errors.ts'
+import { countWhenEnded } from './ended.ts'
 import { mountEndpoints } from './endpoints.ts'
 import { setHead } from './head.ts'
 import { notFound, problem } from './problem.ts'
@@ -29,6 +30,7 @@ export const createApp = (deps: Deps): Express => {
   app.enable('strict routing')
   app.set('query parser', parseQuery)
   app.use((req, res, next) => {
+    countWhenEnded(deps, req, res)
     setHead(res, begin(deps, req, res))
     checkFraming(req)
     next()

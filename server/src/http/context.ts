@@ -1,5 +1,6 @@
 import type { IncomingMessage as Request, ServerResponse as Response } from 'node:http'
 import type { Holder, KeyHolder } from '../proxy/authority.ts'
+import type { Trace } from '../trace.ts'
 
 /** What is known of a request while it is served. The steps fill it in, in their order. */
 export type RequestContext = {
@@ -11,6 +12,8 @@ export type RequestContext = {
   /** Who opened it: an API key, a token, or (with the open routes) nobody. */
   key: KeyHolder | null
   token: Holder | null
+  /** Known once somebody has asked for it: `requestTrace`. */
+  trace: Trace | null
   /** The bytes of the body, for the idempotency fingerprint. */
   rawBody: Buffer
   /** Headers that every answer to this request has, names and values in turn. */

@@ -5,6 +5,7 @@ import { isUnavailable, sqlState } from '../db/sql.ts'
 import type { Deps } from '../deps.ts'
 import { ApiError } from '../errors.ts'
 import { findContext, type Request, type Response } from './context.ts'
+import { requestTrace } from './trace.ts'
 import { refuseBody, refuseQuery } from './validation.ts'
 
 /** The last step of every request that failed: any thrown value becomes one documented error body. */
@@ -17,6 +18,7 @@ export const problem =
 
 export const sendProblem = (deps: Deps, req: Request, res: Response, thrown: unknown): void => {
   const error = asApiError(thrown, (cause) => logFailure(deps, req, cause))
+  deps.metrics.requests.refuse(error)
   const body = JSON.stringify(errorBody(error, findContext(req)?.requestId ?? '', deps.publicUrl()))
   setErrorHeaders(res, error)
   res.setHeader('Content-Type', 'application/json; charset=utf-8')
@@ -91,6 +93,7 @@ const logFailure = (deps: Deps, req: Request, error: unknown): void => {
     {
       error,
       request_id: findContext(req)?.requestId,
+      trace_id: findContext(req) && requestTrace(deps, req).traceId,
       method: req.method,
       path: req.url?.split('?', 1)[0]?.slice(0, 200),
       sql_state: sqlState(error),

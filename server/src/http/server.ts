@@ -8,7 +8,7 @@ import { errorBody } from './problem.ts'
  * How long callers may take, in milliseconds; Node's own defaults wait for minutes. `keepAliveTimeout` is longer
  * than the idle time of common load balancers, so that they close first.
  */
-const patience = {
+export const patience = {
   headersTimeout: 10_000,
   requestTimeout: 30_000,
   connectionsCheckingInterval: 2_000,
@@ -20,12 +20,15 @@ const served = Symbol('served')
 
 type Serving = Socket & { [served]?: IncomingMessage | 'several' }
 
+/** Of all headers of a request together, in bytes. */
+export const maxHeaderSize = 16_384
+
 /** The listening side. Tests give it less patience. */
 export const createHttpServer = (deps: Deps, waits: Partial<typeof patience> = {}): Server => {
   const server = createServer({
     ...patience,
     ...waits,
-    maxHeaderSize: 16_384,
+    maxHeaderSize,
     noDelay: true,
     // The first step refuses a missing Host, with a body that says so.
     requireHostHeader: false,
@@ -79,6 +82,7 @@ const reasonOf = ({ code }: NodeJS.ErrnoException): { status: string; message: s
 const refusal = (deps: Deps, status: string, message: string): string => {
   const requestId = deps.ids.next('req')
   const error = new ApiError('invalid_request', message)
+  deps.metrics.requests.refuse(error)
   deps.log.info(
     { request_id: requestId, status: Number(status.slice(0, 3)) },
     'refused what is not a request',

@@ -3,7 +3,7 @@ import type { BlockList } from 'node:net'
 import { expandScopes, type GrantedScope, type Scope, type WorkspaceSettings } from '@narrowapi/contract'
 import { addressList, isListed } from '../addresses.ts'
 import { type CredentialKind, checkCredential, hashCredential } from '../credentials.ts'
-import { FreshCache } from '../db/fresh-cache.ts'
+import { type CacheFigures, FreshCache } from '../db/fresh-cache.ts'
 import type { Pool } from '../db/sql.ts'
 import { findKey, findToken, type HeldGrant, type KeyRow, type TokenRow } from './authority-queries.ts'
 
@@ -110,6 +110,14 @@ export class Authority {
     if (known !== undefined) return known
     if (checkCredential(text) !== kind) return null
     return cache.get(key, () => load(hashCredential(text, this.#options.pepper)))
+  }
+
+  /** What it remembers, for figures about it. */
+  caches(): [name: string, cache: CacheFigures][] {
+    return [
+      ['keys', this.#keys],
+      ['tokens', this.#tokens],
+    ]
   }
 
   expire(): void {

@@ -2,6 +2,7 @@ import type { Decision, Execution } from '@narrowapi/contract'
 import type { KeyScope, StoredReply } from '../db/idempotency.ts'
 import type { LimitState } from '../db/rate-limit.ts'
 import { ApiError } from '../errors.ts'
+import { childTraceparent, type Trace } from '../trace.ts'
 import type { HeldGrant, Holder } from './authority.ts'
 import { type LoadedAction, missingSecret, type OpenSecret } from './catalogue.ts'
 import { isAllowedHost } from './compile.ts'
@@ -17,6 +18,7 @@ import type { BuiltRequest } from './template.ts'
 
 export type CallRequest = {
   readonly holder: Holder
+  readonly trace: Trace
   /** Id or slug of the action. */
   readonly name: string
   // What the request says is read when its turn comes, so that each refusal stands at its place in the order.
@@ -84,6 +86,7 @@ export class Call {
   /** Refused by a check before anything was sent: recorded as such, then told. What is no refusal is only thrown. */
   async reject(error: unknown): Promise<never> {
     if (!(error instanceof ApiError)) throw error
+    this.#parts.metrics.calls.rejected()
     const completedAt = this.#parts.clock.now().toISOString()
     await this.#parts.recorder.write({
       ...this.#identity('rejected'),
@@ -143,7 +146,8 @@ export class Call {
   #unready(refusal: unknown): ApiError {
     if (!(refusal instanceof ApiError)) throw refusal
     if (refusal.cause !== undefined) {
-      this.#parts.log.error({ error: refusal.cause, execution_id: this.#id }, 'a secret did not open')
+      const names = { execution_id: this.#id, trace_id: this.#request.trace.traceId }
+      this.#parts.log.error({ error: refusal.cause, ...names }, 'a secret did not open')
     }
     return refusal
   }
@@ -205,26 +209,31 @@ export class Call {
   async #send({ built, secret }: Ready): Promise<Outcome> {
     const { definition, compiled } = this.#action
     const sentAt = this.#parts.clock.monotonic()
+    const { trace } = this.#request
+    const { method, origin } = built
+    const span = trace.span?.upstream({ method, origin, actionId: this.#action.id })
     try {
       const answer: UpstreamAnswer = await this.#parts.egress.send({
-        origin: built.origin,
-        method: built.method,
+        origin,
+        method,
         path: built.path,
-        headers: withOwnHeaders(built.headers),
+        headers: withOwnHeaders(built.headers, span?.traceparent ?? childTraceparent(this.#parts.ids, trace)),
         body: built.body,
         timeoutMs: definition.timeout_ms,
         maxBytes: definition.response.max_bytes,
       })
+      span?.end(answer.status, null)
       return outcomeOf(definition, compiled, secret?.scrubberFor(compiled) ?? null, answer)
     } catch (failure) {
-      if (failure instanceof UpstreamFailure)
-        return failureOf(failure, this.#parts.clock.monotonic() - sentAt)
-      throw failure
+      if (!(failure instanceof UpstreamFailure)) throw failure
+      span?.end(null, failure.reason)
+      return failureOf(failure, this.#parts.clock.monotonic() - sentAt)
     }
   }
 
   #finish(outcome: Outcome, claim: Claim | null, wasBegun: boolean): Promise<void> {
     const { error, output, upstream, status } = outcome
+    this.#parts.metrics.calls.ended(this.#action.id, status, upstream)
     const row: ExecutionRow = {
       ...this.#identity(status),
       ...(wasBegun ? {} : { ...this.#asked(status), started_at: this.#createdAt }),
@@ -314,10 +323,11 @@ const policyDenied = ({ rule, path, accepted }: Decision, message: string): ApiE
   })
 
 /** Said of every call, unless the operator's template says otherwise. */
-const withOwnHeaders = (headers: readonly string[]): string[] => {
+const withOwnHeaders = (headers: readonly string[], traceparent: string): string[] => {
   const all = [...headers]
   if (!hasName(headers, 'user-agent')) all.push('user-agent', 'NarrowAPI')
   if (!hasName(headers, 'accept')) all.push('accept', 'application/json, */*;q=0.5')
+  if (!hasName(headers, 'traceparent')) all.push('traceparent', traceparent)
   return all
 }
 

@@ -1,4 +1,4 @@
-import { FreshCache } from '../db/fresh-cache.ts'
+import { type CacheFigures, FreshCache } from '../db/fresh-cache.ts'
 import type { Pool, Sql } from '../db/sql.ts'
 import { ApiError } from '../errors.ts'
 import type { Keyring } from '../vault/keys.ts'
@@ -78,6 +78,14 @@ export class Catalogue {
     if (known !== undefined) return known
     const { system, keyring } = this.#options
     return this.#secrets.get(key, (previous) => openSecret(system, keyring, workspaceId, id, previous))
+  }
+
+  /** What it remembers, for figures about it. */
+  caches(): [name: string, cache: CacheFigures][] {
+    return [
+      ['actions', this.#actions],
+      ['secrets', this.#secrets],
+    ]
   }
 
   expire(): void {

@@ -13,6 +13,7 @@ import { mayDial, readTarget, refusalByText, type Target } from './egress-target
 export { type EgressAllow, parseEgressAllow } from './egress-allow.ts'
 export type { UpstreamAnswer, UpstreamRequest } from './egress-call.ts'
 export { UpstreamFailure } from './egress-failure.ts'
+export type { ListenAddress } from './egress-own.ts'
 export { checkTarget } from './egress-target.ts'
 
 export type EgressOptions = {
@@ -75,6 +76,23 @@ export class Egress {
   readonly #over = (): void => {
     this.#running -= 1
     if (this.#running === 0) this.#onDrained?.()
+  }
+
+  get origins(): number {
+    return this.#origins.size
+  }
+
+  /** Over all origins: connections, and requests that are on one or wait for one. */
+  connections(): { connected: number; free: number; running: number; waiting: number } {
+    const sum = { connected: 0, free: 0, running: 0, waiting: 0 }
+    for (const { pool } of this.#origins.values()) {
+      const { connected, free, running, pending, queued } = pool.stats
+      sum.connected += connected
+      sum.free += free
+      sum.running += running
+      sum.waiting += pending + queued
+    }
+    return sum
   }
 
   /** Refuses new calls, waits for the running ones (their deadlines bound it) and closes every connection. */

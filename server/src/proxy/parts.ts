@@ -3,6 +3,7 @@ import type { RateLimiter } from '../db/rate-limit.ts'
 import type { Pool } from '../db/sql.ts'
 import type { Ids } from '../ids.ts'
 import type { Log } from '../log.ts'
+import type { CallMetrics } from '../metrics/calls.ts'
 import type { Replies } from '../replies.ts'
 import type { Catalogue } from './catalogue.ts'
 import type { Egress } from './egress.ts'
@@ -21,4 +22,5 @@ export type ProxyParts = {
   egress: Egress
   usage: Usage
   replies: Replies
+  metrics: { calls: CallMetrics }
 }

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { isUnavailable, type Pool, sqlState } from '../db/sql.ts'
 import type { Log } from '../log.ts'
+import type { GroupFigures, RecordQueue } from '../metrics/records.ts'
 import { type ExecutionRow, endKeyed, type KeyEnd, writeExecutions } from './record-queries.ts'
 import { type Reservation, type Reserved, type ReservedStart, startReserved } from './reserve.ts'
 
@@ -17,12 +18,19 @@ export class Recorder {
   readonly #reserved: Group<ReservedStart, Reserved>
 
   /** `pipe` is one connection for rows alone, `system` the pool for what takes a transaction. */
-  constructor({ pipe, system, log }: { pipe: Pool; system: Pool; log: Log }) {
+  constructor({ pipe, system, log, figures }: Parts) {
     this.#system = system
     this.#log = log
-    this.#written = new Group((rows) => this.#each(rows, (group) => writeExecutions(pipe, group)), 2)
-    this.#ended = new Group((ends) => this.#each(ends, (group) => endKeyed(this.#system, group)))
-    this.#reserved = new Group((starts) => this.#each(starts, (group) => startReserved(this.#system, group)))
+    this.#written = new Group(
+      (rows) => this.#each(rows, (group) => writeExecutions(pipe, group)),
+      figures.write,
+      2,
+    )
+    this.#ended = new Group((ends) => this.#each(ends, (group) => endKeyed(this.#system, group)), figures.end)
+    this.#reserved = new Group(
+      (starts) => this.#each(starts, (group) => startReserved(this.#system, group)),
+      figures.reserve,
+    )
   }
 
   /** A row as it is now: begun with nothing to reserve, refused, or ended. Beginnings and ends share a commit. */
@@ -38,6 +46,15 @@ export class Recorder {
   /** The end of an execution that an idempotency key is bound to. */
   async end(row: ExecutionRow, key: KeyEnd): Promise<void> {
     await this.#ended.put({ row, key })
+  }
+
+  /** How many rows wait for a commit of their queue. */
+  waiting(): [queue: RecordQueue, rows: number][] {
+    return [
+      ['write', this.#written.waiting],
+      ['reserve', this.#reserved.waiting],
+      ['end', this.#ended.waiting],
+    ]
   }
 
   /** Resolves when everything that was put in is written. */
@@ -68,6 +85,8 @@ export class Recorder {
   }
 }
 
+type Parts = { pipe: Pool; system: Pool; log: Log; figures: Readonly<Record<RecordQueue, GroupFigures>> }
+
 /** A deadlock or a failed serialization (class 40) is over when it is told, so trying again is right. */
 const isAway = (error: unknown): boolean => isUnavailable(error) && !sqlState(error)?.startsWith('40')
 
@@ -82,14 +101,20 @@ const maxRows = 500
  */
 class Group<Row, Value> {
   readonly #write: (rows: readonly Row[]) => Promise<Outcome<Value>[]>
+  readonly #figures: GroupFigures
   readonly #maxFlushes: 1 | 2
   #waiting: { row: Row; settle: (outcome: Outcome<Value>) => void }[] = []
   #isGathering = false
   #flushes = 0
   #drained: (() => void)[] = []
 
-  constructor(write: (rows: readonly Row[]) => Promise<Outcome<Value>[]>, maxFlushes: 1 | 2 = 1) {
+  constructor(
+    write: (rows: readonly Row[]) => Promise<Outcome<Value>[]>,
+    figures: GroupFigures,
+    maxFlushes: 1 | 2 = 1,
+  ) {
     this.#write = write
+    this.#figures = figures
     this.#maxFlushes = maxFlushes
   }
 
@@ -101,6 +126,10 @@ class Group<Row, Value> {
       })
       void this.#gather()
     })
+  }
+
+  get waiting(): number {
+    return this.#waiting.length
   }
 
   async drain(): Promise<void> {
@@ -120,9 +149,12 @@ class Group<Row, Value> {
   async #flush(): Promise<void> {
     this.#flushes += 1
     const taken = this.#waiting.splice(0, maxRows)
+    const startedAt = performance.now()
     const outcomes = await this.#write(taken.map(({ row }) => row)).catch((error: unknown) =>
       taken.map((): Outcome<Value> => ({ ok: false, error })),
     )
+    this.#figures.rows.observe(taken.length)
+    this.#figures.seconds.observe((performance.now() - startedAt) / 1000)
     this.#flushes -= 1
     taken.forEach(({ settle }, index) => {
       settle(outcomes[index] ?? { ok: false, error: new Error('A row was written without an outcome') })

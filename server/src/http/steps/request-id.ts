@@ -20,6 +20,7 @@ export const begin = (deps: Deps, req: Request, res: Response): string[] => {
     startedAt: deps.clock.monotonic(),
     key: null,
     token: null,
+    trace: null,
     rawBody: noBytes,
     head,
   })
