@@ -5,6 +5,7 @@ import { createDeps, type Deps } from './deps.ts'
 import { createListener } from './http/app.ts'
 import { createHttpServer } from './http/server.ts'
 import type { Log } from './log.ts'
+import { startJobs } from './workers/jobs.ts'
 import { startMaintenance } from './workers/maintenance.ts'
 
 export type NarrowServer = {
@@ -42,6 +43,7 @@ export const startServer = async (config: Config, log: Log, clock?: Clock): Prom
     await running.close()
     throw error
   }
+  const jobs = startJobs(deps)
   const stop = async (): Promise<void> => {
     running.announceStop()
     const closed = new Promise<void>((resolve) => server.close(() => resolve()))
@@ -51,6 +53,7 @@ export const startServer = async (config: Config, log: Log, clock?: Clock): Prom
     await closed
     clearInterval(sweep)
     clearTimeout(timer)
+    await jobs.stop()
     await maintenance.stop()
     await running.close()
   }
