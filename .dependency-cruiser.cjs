@@ -92,6 +92,12 @@ module.exports = {
       to: { path: '^node_modules/(express|@ts-rest/express)/' },
     },
     {
+      name: 'one-importer-of-pg-boss',
+      severity: 'error',
+      from: { path: '^server/src', pathNot: ['^server/src/workers/jobs[.]ts$', test] },
+      to: { path: '^node_modules/pg-boss/' },
+    },
+    {
       name: 'one-importer-of-ts-rest-express',
       severity: 'error',
       from: { pathNot: ['^server/src/http/(endpoints|problem)[.]ts$', test, '^test/'] },

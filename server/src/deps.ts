@@ -5,8 +5,10 @@ import type { Config } from './config.ts'
 import { startEmbedded } from './db/embedded.ts'
 import { type Cursors, createCursors } from './db/keyset.ts'
 import { migrate } from './db/migrate.ts'
+import { makeMonths } from './db/months.ts'
+import { cautiousNow } from './db/now.ts'
 import { RateLimiter } from './db/rate-limit.ts'
-import { type Connection, connect, type Pool } from './db/sql.ts'
+import { type Connection, connect, isUnavailable, type Pool } from './db/sql.ts'
 import { createIds, type Ids } from './ids.ts'
 import { openInstallation } from './installation.ts'
 import type { Log } from './log.ts'
@@ -27,6 +29,8 @@ export type Deps = {
   log: Log
   clock: Clock
   ids: Ids
+  /** The one connection that may change the schema: for partitions and the tables of jobs. */
+  owner: Pool
   /** The pool that sees one workspace at a time. */
   app: Pool
   /** The pool for what has no workspace yet, or many at once. */
@@ -82,7 +86,7 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
     const owner = open(connection, 'owner', 1)
     const applied = await migrate(owner)
     if (applied.length > 0) log.info({ migrations: applied }, 'the schema was brought up to date')
-    await owner.end()
+    await prepareMonths(owner, log, clock)
     const app = open(connection, 'narrowapi_app', 10)
     const system = open(connection, 'narrowapi_system', 8)
     const tracing = await startTracing(config, log)
@@ -100,6 +104,7 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
       log,
       clock,
       ids,
+      owner,
       app,
       system,
       keyring,
@@ -152,6 +157,17 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
     await Promise.all(pools.map((pool) => pool.end({ timeout: 1 })))
     await embedded?.stop()
     throw error
+  }
+}
+
+/** A start does not depend on it: until the job does it, `executions_later` takes what has no month. */
+const prepareMonths = async (owner: Pool, log: Log, clock: Clock): Promise<void> => {
+  try {
+    const months = await makeMonths(owner, log, await cautiousNow(owner, clock))
+    if (months.length > 0) log.info({ months }, 'partitions were made')
+  } catch (error) {
+    if (!isUnavailable(error)) throw error
+    log.warn({ error }, 'partitions are not made yet: the table of executions was in use')
   }
 }
 

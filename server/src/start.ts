@@ -6,6 +6,7 @@ import { type MetricsListener, openMetrics } from './edge/metrics.ts'
 import { createListener } from './http/app.ts'
 import { createHttpServer } from './http/server.ts'
 import type { Log } from './log.ts'
+import { startJobs } from './workers/jobs.ts'
 import { startMaintenance } from './workers/maintenance.ts'
 
 export type NarrowServer = {
@@ -51,6 +52,7 @@ export const startServer = async (config: Config, log: Log, clock?: Clock): Prom
     await running.close()
     throw error
   }
+  const jobs = startJobs(deps)
   const stop = async (): Promise<void> => {
     running.announceStop()
     const closed = new Promise<void>((resolve) => server.close(() => resolve()))
@@ -62,6 +64,7 @@ export const startServer = async (config: Config, log: Log, clock?: Clock): Prom
     clearTimeout(timer)
     // So late that the stop can be watched.
     await metrics?.close()
+    await jobs.stop()
     await maintenance.stop()
     await running.close()
   }

@@ -19,11 +19,12 @@ export const stateOf = async ({ database, deps }: TestServer, workspaceId: strin
   return state
 }
 
-/** Every table that belongs to workspaces, with the column that says to which. */
+/** Every table that belongs to workspaces, with the column that says to which. Partitions are parts of theirs. */
 export const tenantTables = (sql: TestServer['database']['sql']) => sql<{ table: string; column: string }[]>`
   select table_name as table, case table_name when 'workspaces' then 'id' else 'workspace_id' end as column
   from information_schema.tables t
   where table_schema = 'narrowapi' and table_type = 'BASE TABLE'
+    and not exists (select from pg_inherits where inhrelid = format('%I.%I', table_schema, table_name)::regclass)
     and (table_name = 'workspaces' or exists (
       select from information_schema.columns c
       where c.table_schema = t.table_schema and c.table_name = t.table_name and c.column_name = 'workspace_id'

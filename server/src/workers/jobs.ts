@@ -1,0 +1,84 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { PgBoss } from 'pg-boss'
+import type { Pool } from '../db/sql.ts'
+import type { Deps } from '../deps.ts'
+import { retain } from './retention.ts'
+
+/** Once an hour, at a minute at which little else in the world begins. */
+const hourly = '17 * * * *'
+
+/**
+ * What one server does for all of them, on a schedule that all share. pg-boss keeps the schedule and its runs in
+ * tables of its own; a run that fails, or whose server dies, is run again.
+ *
+ * It starts behind the server and not before it: loading it takes as long as all the rest of a start, and no
+ * request needs it.
+ */
+export const startJobs = (deps: Deps, schedule = hourly): { stop(): Promise<void> } => {
+  const stopping = new AbortController()
+  const started = start(deps, schedule, stopping.signal)
+  return {
+    async stop() {
+      stopping.abort()
+      const boss = await started
+      // A database that is away must not keep the server from stopping.
+      await boss?.stop({ graceful: true, timeout: stopMs }).catch((error: unknown) => {
+        deps.log.warn({ error }, 'jobs were not stopped cleanly')
+      })
+    },
+  }
+}
+
+const schema = 'narrowapi_jobs'
+const retention = 'retention'
+const runSeconds = 15 * 60
+const pollSeconds = 15
+const stopMs = 5_000
+const againMs = 30_000
+
+/** Until it works: a database that is away for a moment must not mean that nothing is ever deleted again. */
+const start = async (deps: Deps, schedule: string, stopping: AbortSignal): Promise<PgBoss | null> => {
+  while (!stopping.aborted) {
+    try {
+      return await open(deps, schedule, stopping)
+    } catch (error) {
+      deps.log.warn({ error }, 'jobs could not be started; they are tried again')
+      await sleep(againMs, null, { signal: stopping }).catch(() => {})
+    }
+  }
+  return null
+}
+
+const open = async (deps: Deps, schedule: string, stopping: AbortSignal): Promise<PgBoss> => {
+  const { PgBoss } = await import('pg-boss')
+  const boss = new PgBoss({ db: adapter(deps.owner), schema, persistQueueStats: false })
+  boss.on('error', (error) => deps.log.warn({ error }, 'jobs were put off: the database did not answer'))
+  try {
+    await boss.start()
+    // Exclusive: one run waits or is under way, whatever the schedule and the servers ask for.
+    await boss.createQueue(retention, {
+      policy: 'exclusive',
+      expireInSeconds: runSeconds,
+      retryLimit: 3,
+      retryDelay: 60,
+    })
+    await boss.schedule(retention, schedule, null, { missed: 'once' })
+    await boss.work(retention, { pollingIntervalSeconds: pollSeconds }, async ([job]) =>
+      retain(deps, AbortSignal.any(job ? [stopping, job.signal] : [stopping])),
+    )
+    return boss
+  } catch (error) {
+    await boss.stop({ graceful: false }).catch(() => {})
+    throw error
+  }
+}
+
+/** The owner has one connection, so a script of pg-boss may hold a transaction over several statements. */
+const adapter = (owner: Pool) => ({
+  async executeSql(text: string, values: unknown[] = []) {
+    // Our driver sends times as text, see `db/sql.ts`; of other types pg-boss sends what both drivers take.
+    const sent = values.map((value) => (value instanceof Date ? value.toISOString() : value))
+    const rows: unknown[] = await owner.unsafe(text, sent as Parameters<Pool['unsafe']>[1])
+    return { rows: rows.some(Array.isArray) ? rows.flat() : rows }
+  },
+})
