@@ -10,7 +10,9 @@ import { type Connection, connect, type Pool } from './db/sql.ts'
 import { createIds, type Ids } from './ids.ts'
 import { openInstallation } from './installation.ts'
 import type { Log } from './log.ts'
+import { Attempts } from './proxy/attempts.ts'
 import { Authority } from './proxy/authority.ts'
+import { Breakers } from './proxy/breaker.ts'
 import { Catalogue } from './proxy/catalogue.ts'
 import { Egress } from './proxy/egress.ts'
 import { Recorder } from './proxy/record.ts'
@@ -40,6 +42,8 @@ export type Deps = {
   refusals: Refusals
   usage: Usage
   egress: Egress
+  attempts: Attempts
+  breakers: Breakers
   /** Where callers find this server, known once it listens. */
   publicUrl: () => string
   isStopping: () => boolean
@@ -87,6 +91,15 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
     const date = () => clock.now()
     const authority = new Authority({ system, pepper, now, date })
     const catalogue = new Catalogue({ system, keyring, now })
+    const egress = new Egress({
+      allow: config.egressAllow,
+      ownAddresses: () => (listening ? [listening] : []),
+    })
+    const breakers = new Breakers({
+      now,
+      tell: ({ workspaceId, ...change }) =>
+        log.warn({ workspace_id: workspaceId, ...change }, 'a circuit breaker changed'),
+    })
     const deps: Deps = {
       config,
       log,
@@ -104,7 +117,9 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
       recorder: new Recorder({ pipe: open(connection, 'narrowapi_system', 1), system, log }),
       refusals: new Refusals({ app, log, ids, now: date }),
       usage: new Usage({ system, log, now: date }),
-      egress: new Egress({ allow: config.egressAllow, ownAddresses: () => (listening ? [listening] : []) }),
+      egress,
+      attempts: new Attempts({ egress, breakers, now, random: Math.random }),
+      breakers,
       publicUrl: () => config.publicUrl ?? addressUrl(listening),
       isStopping: () => stopping,
       expire: () => {
@@ -123,6 +138,7 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
         stopping = true
       },
       async close() {
+        deps.attempts.close()
         await deps.egress.close()
         await deps.recorder.drain()
         await deps.refusals.drain()

@@ -3,9 +3,10 @@ import type { KeyScope, StoredReply } from '../db/idempotency.ts'
 import type { LimitState } from '../db/rate-limit.ts'
 import { ApiError } from '../errors.ts'
 import type { HeldGrant, Holder } from './authority.ts'
+import type { OpenBreaker } from './breaker.ts'
 import { type LoadedAction, missingSecret, type OpenSecret } from './catalogue.ts'
 import { isAllowedHost } from './compile.ts'
-import { type UpstreamAnswer, UpstreamFailure } from './egress.ts'
+import { UpstreamFailure } from './egress.ts'
 import { inject } from './inject.ts'
 import { judge } from './judge.ts'
 import { type Claim, keyTaken } from './keyed-call.ts'
@@ -61,6 +62,8 @@ export class Call {
   async run(grant: HeldGrant, claim: Claim | null): Promise<StoredReply> {
     const { recordsOnce: mayRecordOnce } = this.#action.compiled
     const built = await this.orReject(() => this.#build(grant))
+    const open = this.#parts.breakers.admit(this.#holder.workspaceId, built.origin)
+    if (open) return this.#refuseOpen(open)
     // Read before anything is taken, so that a database that is away takes nothing; judged after.
     const ready = await this.#prepare(built)
     const reservation = this.#reservation(grant, claim)
@@ -97,6 +100,16 @@ export class Call {
     })
     this.#request.tellExecution(this.#id)
     throw error
+  }
+
+  /** Nothing is sent to a target that is given up for now. What floods is told and not recorded. */
+  #refuseOpen({ retryAfterMs, isRecorded }: OpenBreaker): Promise<never> {
+    const refusal = new ApiError(
+      'unavailable',
+      'The upstream has failed too often and is given a rest; nothing was sent',
+      { retry_after_seconds: Math.ceil(retryAfterMs / 1000) },
+    )
+    return isRecorded ? this.reject(refusal) : Promise.reject(refusal)
   }
 
   /** The request for an input that is valid and that every constraint allows, still without its secret. */
@@ -194,23 +207,36 @@ export class Call {
 
   async #send({ built, secret }: Ready): Promise<Outcome> {
     const { definition, compiled } = this.#action
+    const { attempts, breakers } = this.#parts
+    const { workspaceId } = this.#holder
     const sentAt = this.#parts.clock.monotonic()
     try {
-      const answer: UpstreamAnswer = await this.#parts.egress.send({
+      const answer = await attempts.send(workspaceId, compiled.retry, {
         origin: built.origin,
         method: built.method,
         path: built.path,
-        headers: withOwnHeaders(built.headers),
+        headers: this.#withOwnHeaders(built.headers),
         body: built.body,
         timeoutMs: definition.timeout_ms,
         maxBytes: definition.response.max_bytes,
       })
+      breakers.note(workspaceId, built.origin, answer, sentAt)
       return outcomeOf(definition, compiled, secret?.scrubberFor(compiled) ?? null, answer)
     } catch (failure) {
-      if (failure instanceof UpstreamFailure)
-        return failureOf(failure, this.#parts.clock.monotonic() - sentAt)
-      throw failure
+      if (!(failure instanceof UpstreamFailure)) throw failure
+      breakers.note(workspaceId, built.origin, failure, sentAt)
+      return failureOf(failure, this.#parts.clock.monotonic() - sentAt)
     }
+  }
+
+  /** Said of every call, unless the operator's template says otherwise. */
+  #withOwnHeaders(headers: readonly string[]): string[] {
+    const { keyHeader } = this.#action.compiled
+    const all = [...headers]
+    if (keyHeader !== null) all.push(keyHeader, this.#id)
+    if (!hasName(all, 'user-agent')) all.push('user-agent', 'NarrowAPI')
+    if (!hasName(all, 'accept')) all.push('accept', 'application/json, */*;q=0.5')
+    return all
   }
 
   #finish(outcome: Outcome, claim: Claim | null, wasBegun: boolean): Promise<void> {
@@ -302,14 +328,6 @@ const policyDenied = ({ rule, path, accepted }: Decision, message: string): ApiE
     ...(path === null ? {} : { path }),
     accepted,
   })
-
-/** Said of every call, unless the operator's template says otherwise. */
-const withOwnHeaders = (headers: readonly string[]): string[] => {
-  const all = [...headers]
-  if (!hasName(headers, 'user-agent')) all.push('user-agent', 'NarrowAPI')
-  if (!hasName(headers, 'accept')) all.push('accept', 'application/json, */*;q=0.5')
-  return all
-}
 
 /** Names are in lower case: the template and the injection make them so. */
 const hasName = (headers: readonly string[], name: string): boolean => {

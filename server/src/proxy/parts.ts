@@ -4,8 +4,9 @@ import type { Pool } from '../db/sql.ts'
 import type { Ids } from '../ids.ts'
 import type { Log } from '../log.ts'
 import type { Replies } from '../replies.ts'
+import type { Attempts } from './attempts.ts'
+import type { Breakers } from './breaker.ts'
 import type { Catalogue } from './catalogue.ts'
-import type { Egress } from './egress.ts'
 import type { Recorder } from './record.ts'
 import type { Usage } from './usage.ts'
 
@@ -18,7 +19,8 @@ export type ProxyParts = {
   limiter: RateLimiter
   catalogue: Catalogue
   recorder: Recorder
-  egress: Egress
+  attempts: Attempts
+  breakers: Breakers
   usage: Usage
   replies: Replies
 }
