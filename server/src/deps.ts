@@ -1,4 +1,4 @@
-import { type KeyObject, randomBytes } from 'node:crypto'
+import { createHmac, type KeyObject, randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { type Clock, systemClock } from './clock.ts'
 import type { Config } from './config.ts'
@@ -15,6 +15,7 @@ import { Authority } from './proxy/authority.ts'
 import { Breakers } from './proxy/breaker.ts'
 import { Catalogue } from './proxy/catalogue.ts'
 import { Egress } from './proxy/egress.ts'
+import { createLoopGuard, type LoopGuard } from './proxy/loop.ts'
 import { Recorder } from './proxy/record.ts'
 import { Refusals } from './proxy/refusals.ts'
 import { Usage } from './proxy/usage.ts'
@@ -44,6 +45,7 @@ export type Deps = {
   egress: Egress
   attempts: Attempts
   breakers: Breakers
+  loopGuard: LoopGuard
   /** Where callers find this server, known once it listens. */
   publicUrl: () => string
   isStopping: () => boolean
@@ -94,6 +96,7 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
     const egress = new Egress({
       allow: config.egressAllow,
       ownAddresses: () => (listening ? [listening] : []),
+      ownOrigin: ownOrigin(config.publicUrl),
     })
     const breakers = new Breakers({
       now,
@@ -120,6 +123,8 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
       egress,
       attempts: new Attempts({ egress, breakers, now, random: Math.random }),
       breakers,
+      // Of the pepper, so that all servers of the installation have the same.
+      loopGuard: createLoopGuard(createHmac('sha256', pepper).update('cdn-loop').digest('hex').slice(0, 16)),
       publicUrl: () => config.publicUrl ?? addressUrl(listening),
       isStopping: () => stopping,
       expire: () => {
@@ -160,6 +165,12 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
  */
 const listenForChanges = async ({ system, expire }: Deps): Promise<void> => {
   await system.listen('narrowapi_authority', expire, expire)
+}
+
+/** With a path, others may answer beside us under the same origin; then only the loop guard knows its own. */
+const ownOrigin = (publicUrl: string | null): string | null => {
+  const url = publicUrl === null ? null : new URL(publicUrl)
+  return url?.pathname === '/' ? url.origin : null
 }
 
 const addressUrl = (listening: { address: string; port: number } | null): string => {

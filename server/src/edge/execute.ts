@@ -39,6 +39,7 @@ const run = async (deps: Deps, name: string, req: Request, res: Response): Promi
     holder: token,
     // Names need no encoding; what is encoded names nothing.
     name,
+    cdnLoop: req.headers['cdn-loop']?.toString(),
     idempotencyKey: () => readIdempotencyKey(headerValues(req, 'idempotency-key')),
     fingerprint: () => createHash('sha256').update(body()).digest('hex'),
     parseInput: () => parseInput(req, body()),

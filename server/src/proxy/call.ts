@@ -20,6 +20,8 @@ export type CallRequest = {
   holder: Holder
   /** Id or slug of the action. */
   name: string
+  /** Which installations the request has passed (RFC 8586). */
+  cdnLoop: string | undefined
   // What the request says is read when its turn comes, so that each refusal stands at its place in the order.
   idempotencyKey: () => string | null
   /** SHA-256 of the body's bytes, asked only when there is a key. */
@@ -232,7 +234,7 @@ export class Call {
   /** Said of every call, unless the operator's template says otherwise. */
   #withOwnHeaders(headers: readonly string[]): string[] {
     const { keyHeader } = this.#action.compiled
-    const all = [...headers]
+    const all = [...headers, 'cdn-loop', this.#parts.loopGuard.passOn(this.#request.cdnLoop)]
     if (keyHeader !== null) all.push(keyHeader, this.#id)
     if (!hasName(all, 'user-agent')) all.push('user-agent', 'NarrowAPI')
     if (!hasName(all, 'accept')) all.push('accept', 'application/json, */*;q=0.5')

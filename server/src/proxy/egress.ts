@@ -23,6 +23,8 @@ export type EgressOptions = {
   ca?: readonly string[]
   /** Where this server itself listens: never dialled, even when allowed. Asked whenever an address is checked. */
   ownAddresses?: () => readonly ListenAddress[]
+  /** Where callers find this server, if that is an origin of its own: never dialled either. */
+  ownOrigin?: string | null
 }
 
 type Origin = { pool: Pool; usedAt: number }
@@ -100,6 +102,7 @@ export class Egress {
     if (typeof target === 'string' || refusalByText(target, this.#options.allow) !== null) {
       throw new UpstreamFailure('blocked', false)
     }
+    if (target.url.origin === this.#options.ownOrigin) throw new UpstreamFailure('blocked', false)
     if (target.isLiteral && this.#isOwn(target.host, target.port)) throw new UpstreamFailure('blocked', false)
     // One pool per origin however it is spelled: only the plain spelling is a key.
     const { origin } = target.url

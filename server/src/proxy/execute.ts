@@ -18,7 +18,10 @@ export const execute = async (parts: ProxyParts, request: CallRequest): Promise<
   // A flood of refusals must not become one of rows: beyond the limits they are told and not recorded.
   if (refusal) return limited ? Promise.reject(refusal) : call.reject(refusal)
   if (limited) throw limited
-  const claim = await call.orReject(() => claimOf(request, granted.action))
+  const claim = await call.orReject(() => {
+    parts.loopGuard.check(request.cdnLoop)
+    return claimOf(request, granted.action)
+  })
   if (claim) {
     const earlier = await lookUpKey(parts, claim, request)
     if (earlier) return earlier

@@ -7,6 +7,7 @@ import type { Replies } from '../replies.ts'
 import type { Attempts } from './attempts.ts'
 import type { Breakers } from './breaker.ts'
 import type { Catalogue } from './catalogue.ts'
+import type { LoopGuard } from './loop.ts'
 import type { Recorder } from './record.ts'
 import type { Usage } from './usage.ts'
 
@@ -21,6 +22,7 @@ export type ProxyParts = {
   recorder: Recorder
   attempts: Attempts
   breakers: Breakers
+  loopGuard: LoopGuard
   usage: Usage
   replies: Replies
 }

@@ -46,6 +46,7 @@ test.each([
   'x-tenant',
   'X-KEY',
   'Authorization',
+  'CDN-Loop',
   'Host',
   'X-Forwarded-For',
   'with_underscore',
