@@ -1,9 +1,10 @@
 import { isIP, type LookupFunction } from 'node:net'
 import { getCACertificates } from 'node:tls'
-import { Pool } from 'undici'
+import { buildConnector, Pool } from 'undici'
 import type { EgressAllow } from './egress-allow.ts'
 import { Call, type UpstreamAnswer, type UpstreamRequest } from './egress-call.ts'
 import { UpstreamFailure } from './egress-failure.ts'
+import { bounded } from './egress-flood.ts'
 import { headersToSend } from './egress-headers.ts'
 import { createLookup, type Lookup } from './egress-lookup.ts'
 import { isOwnAddress, type ListenAddress } from './egress-own.ts'
@@ -143,17 +144,20 @@ export class Egress {
       // Each call brings its own deadline over everything.
       headersTimeout: 0,
       bodyTimeout: 0,
-      connect: {
-        lookup: this.#guardedLookup(target),
-        timeout: 10_000,
-        autoSelectFamily: true,
-        // The default of 250 ms gives up on a working address that is merely far away.
-        autoSelectFamilyAttemptTimeout: 1_000,
-        // Stated, because an environment variable could turn it off otherwise.
-        rejectUnauthorized: true,
-        minVersion: 'TLSv1.2',
-        ...(this.#ca && { ca: this.#ca }),
-      },
+      connect: bounded(
+        buildConnector({
+          allowH2: false,
+          lookup: this.#guardedLookup(target),
+          timeout: 10_000,
+          autoSelectFamily: true,
+          // The default of 250 ms gives up on a working address that is merely far away.
+          autoSelectFamilyAttemptTimeout: 1_000,
+          // Stated, because an environment variable could turn it off otherwise.
+          rejectUnauthorized: true,
+          minVersion: 'TLSv1.2',
+          ...(this.#ca && { ca: this.#ca }),
+        }),
+      ),
     })
   }
 
