@@ -2728,7 +2728,7 @@ export interface components {
              */
             max_bytes: number;
             /**
-             * @description Names of upstream headers to pass on; null for a safe few
+             * @description Names of upstream headers to pass on beside Content-Type and Retry-After; null for a safe few
              * @default null
              */
             headers: string[] | null;
@@ -2751,7 +2751,7 @@ export interface components {
              */
             max_bytes?: number;
             /**
-             * @description Names of upstream headers to pass on; null for a safe few
+             * @description Names of upstream headers to pass on beside Content-Type and Retry-After; null for a safe few
              * @default null
              */
             headers?: string[] | null;

@@ -62,7 +62,9 @@ export const ResponsePolicy = z
       .max(50)
       .nullable()
       .default(null)
-      .describe('Names of upstream headers to pass on; null for a safe few'),
+      .describe(
+        'Names of upstream headers to pass on beside Content-Type and Retry-After; null for a safe few',
+      ),
   })
   .meta({
     id: 'ResponsePolicy',

@@ -1124,7 +1124,7 @@ export interface ResponsePolicy {
    */
   max_bytes: number
   /**
-   * Names of upstream headers to pass on; null for a safe few.
+   * Names of upstream headers to pass on beside Content-Type and Retry-After; null for a safe few.
    * @default null
    */
   headers: string[] | null
@@ -1148,7 +1148,8 @@ export interface ResponsePolicyInput {
    */
   max_bytes?: number | undefined
   /**
-   * Names of upstream headers to pass on; null for a safe few. At most 50 items.
+   * Names of upstream headers to pass on beside Content-Type and Retry-After; null for a safe few. At most
+   * 50 items.
    * @default null
    */
   headers?: readonly string[] | null | undefined
