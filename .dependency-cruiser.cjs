@@ -7,7 +7,7 @@ const test = '[.]test[.]ts$'
 /** Rules and the pure steps of the proxy. */
 const decisions = [
   '/rules[.]ts$',
-  '^server/src/proxy/(policy|template|inject|redact|schema|judge|preview)[a-z-]*[.]ts$',
+  '^server/src/proxy/(policy|template|inject|redact|schema|judge|preview|retry|breaker|loop)[a-z-]*[.]ts$',
 ]
 
 /** @type {import('dependency-cruiser').IConfiguration} */

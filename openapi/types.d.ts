@@ -356,7 +356,7 @@ export interface paths {
         put?: never;
         /**
          * Run an action
-         * @description The body is the input. The answer is the upstream answer with its own status, scrubbed and capped; `X-Upstream-Status` and `X-Execution-ID` come with it. A refusal of ours carries `X-NarrowAPI-Error`.
+         * @description The body is the input. The answer is the upstream answer with its own status, scrubbed and capped; `X-Upstream-Status` and `X-Execution-ID` come with it. A refusal of ours carries `X-NarrowAPI-Error`. An upstream that failed too often is given a rest: `unavailable` then says that nothing was sent.
          */
         post: operations["x_execute"];
         delete?: never;
@@ -727,10 +727,14 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             /**
-             * @description Longest wait for the whole upstream answer
+             * @description Longest wait for the whole upstream answer, over all tries
              * @example 30000
              */
             timeout_ms: number;
+            /** @description When the upstream call is tried again; null for never */
+            retry: components["schemas"]["RetryPolicy"] | null;
+            /** @description How the upstream knows a repeated request; null when it does not */
+            idempotency: components["schemas"]["UpstreamIdempotency"] | null;
             /** @description Whether a failing upstream answer reaches the caller as it is, or as `upstream_error` */
             passthrough_errors: boolean;
             annotations: components["schemas"]["Annotations"];
@@ -865,10 +869,14 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             /**
-             * @description Longest wait for the whole upstream answer
+             * @description Longest wait for the whole upstream answer, over all tries
              * @example 30000
              */
             timeout_ms: number;
+            /** @description When the upstream call is tried again; null for never */
+            retry: components["schemas"]["RetryPolicy"] | null;
+            /** @description How the upstream knows a repeated request; null when it does not */
+            idempotency: components["schemas"]["UpstreamIdempotency"] | null;
             /** @description Whether a failing upstream answer reaches the caller as it is, or as `upstream_error` */
             passthrough_errors: boolean;
             annotations: components["schemas"]["Annotations"];
@@ -1830,11 +1838,21 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             /**
-             * @description Longest wait for the whole upstream answer
+             * @description Longest wait for the whole upstream answer, over all tries
              * @default 30000
              * @example 30000
              */
             timeout_ms?: number;
+            /**
+             * @description When the upstream call is tried again; null for never
+             * @default null
+             */
+            retry?: components["schemas"]["RetryPolicyInput"] | null;
+            /**
+             * @description How the upstream knows a repeated request; null when it does not
+             * @default null
+             */
+            idempotency?: components["schemas"]["UpstreamIdempotencyInput"] | null;
             /**
              * @description Whether a failing upstream answer reaches the caller as it is, or as `upstream_error`
              * @default true
@@ -2392,7 +2410,7 @@ export interface components {
             upstream: {
                 /** @description What the upstream answered; null when it did not */
                 status: number | null;
-                /** @description How long the upstream took */
+                /** @description How long the upstream took, over all tries */
                 duration_ms: number;
                 /** @description How often it was tried */
                 attempts: number;
@@ -2710,7 +2728,7 @@ export interface components {
              */
             max_bytes: number;
             /**
-             * @description Names of upstream headers to pass on; null for a safe few
+             * @description Names of upstream headers to pass on beside Content-Type and Retry-After; null for a safe few
              * @default null
              */
             headers: string[] | null;
@@ -2733,10 +2751,52 @@ export interface components {
              */
             max_bytes?: number;
             /**
-             * @description Names of upstream headers to pass on; null for a safe few
+             * @description Names of upstream headers to pass on beside Content-Type and Retry-After; null for a safe few
              * @default null
              */
             headers?: string[] | null;
+        };
+        /**
+         * @description When a call is tried again, within `timeout_ms` over all tries and within the retry budget of the target
+         * @example {
+         *       "max": 2,
+         *       "on": [
+         *         "connection",
+         *         "503"
+         *       ]
+         *     }
+         */
+        RetryPolicy: {
+            /** @description How often it is tried again at most; 0 for never */
+            max: number;
+            /**
+             * @description After what: `connection` (none was made, or it broke before an answer), `timeout` (each try then has an equal share of `timeout_ms`), or a status. All but a connection that was never made need an action that may be repeated: `annotations.idempotent`, `idempotency.safe` or `idempotency.header`.
+             * @default [
+             *       "connection"
+             *     ]
+             */
+            on: ("429" | "502" | "503" | "504" | "connection" | "timeout")[];
+        };
+        /**
+         * @description When a call is tried again, within `timeout_ms` over all tries and within the retry budget of the target
+         * @example {
+         *       "max": 2,
+         *       "on": [
+         *         "connection",
+         *         "503"
+         *       ]
+         *     }
+         */
+        RetryPolicyInput: {
+            /** @description How often it is tried again at most; 0 for never */
+            max: number;
+            /**
+             * @description After what: `connection` (none was made, or it broke before an answer), `timeout` (each try then has an equal share of `timeout_ms`), or a status. All but a connection that was never made need an action that may be repeated: `annotations.idempotent`, `idempotency.safe` or `idempotency.header`.
+             * @default [
+             *       "connection"
+             *     ]
+             */
+            on?: ("429" | "502" | "503" | "504" | "connection" | "timeout")[];
         };
         /**
          * @example {
@@ -3176,10 +3236,14 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             /**
-             * @description Longest wait for the whole upstream answer
+             * @description Longest wait for the whole upstream answer, over all tries
              * @example 30000
              */
             timeout_ms?: number;
+            /** @description When the upstream call is tried again; null for never */
+            retry?: components["schemas"]["RetryPolicyInput"] | null;
+            /** @description How the upstream knows a repeated request; null when it does not */
+            idempotency?: components["schemas"]["UpstreamIdempotencyInput"] | null;
             /** @description Whether a failing upstream answer reaches the caller as it is, or as `upstream_error` */
             passthrough_errors?: boolean;
             annotations?: components["schemas"]["AnnotationsInput"];
@@ -3289,6 +3353,42 @@ export interface components {
              */
             error: "upstream_error" | "upstream_auth_failed" | "upstream_blocked" | "invalid_upstream_response" | "upstream_outcome_unknown";
         } & WithRequired<components["schemas"]["Error"], "error">;
+        /**
+         * @description How the upstream knows a request that it has seen before
+         * @example {
+         *       "header": "Idempotency-Key"
+         *     }
+         */
+        UpstreamIdempotency: {
+            /**
+             * @description The request header through which the upstream takes a key: it gets the id of the execution, in every try the same
+             * @default null
+             */
+            header: string | null;
+            /**
+             * @description Whether the upstream takes a repeated request as one even without a key
+             * @default false
+             */
+            safe: boolean;
+        };
+        /**
+         * @description How the upstream knows a request that it has seen before
+         * @example {
+         *       "header": "Idempotency-Key"
+         *     }
+         */
+        UpstreamIdempotencyInput: {
+            /**
+             * @description The request header through which the upstream takes a key: it gets the id of the execution, in every try the same
+             * @default null
+             */
+            header?: string | null;
+            /**
+             * @description Whether the upstream takes a repeated request as one even without a key
+             * @default false
+             */
+            safe?: boolean;
+        };
         /** @description The upstream did not answer in time */
         UpstreamTimeoutError: {
             /**

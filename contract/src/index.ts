@@ -18,6 +18,7 @@ export type {
   ActionVersion,
   CreateAction,
   DryRun,
+  RetryPolicy,
   UpdateAction,
 } from './api/actions.ts'
 export { ActionId, reservedSlugs } from './api/actions.ts'

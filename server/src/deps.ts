@@ -1,4 +1,4 @@
-import { type KeyObject, randomBytes } from 'node:crypto'
+import { createHmac, type KeyObject, randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { type Clock, systemClock } from './clock.ts'
 import type { Config } from './config.ts'
@@ -13,9 +13,12 @@ import { createIds, type Ids } from './ids.ts'
 import { openInstallation } from './installation.ts'
 import type { Log } from './log.ts'
 import { createMetrics, type Metrics } from './metrics/metrics.ts'
+import { Attempts } from './proxy/attempts.ts'
 import { Authority } from './proxy/authority.ts'
+import { Breakers } from './proxy/breaker.ts'
 import { Catalogue } from './proxy/catalogue.ts'
 import { Egress, type ListenAddress } from './proxy/egress.ts'
+import { createLoopGuard, type LoopGuard } from './proxy/loop.ts'
 import { Recorder } from './proxy/record.ts'
 import { Refusals } from './proxy/refusals.ts'
 import { Usage } from './proxy/usage.ts'
@@ -46,6 +49,9 @@ export type Deps = {
   refusals: Refusals
   usage: Usage
   egress: Egress
+  attempts: Attempts
+  breakers: Breakers
+  loopGuard: LoopGuard
   metrics: Metrics
   /** Where spans are exported; null where they are not. */
   tracing: Tracing | null
@@ -99,6 +105,16 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
     const metrics = createMetrics(now)
     const authority = new Authority({ system, pepper, now, date })
     const catalogue = new Catalogue({ system, keyring, now })
+    const egress = new Egress({
+      allow: config.egressAllow,
+      ownAddresses: () => ownAddresses,
+      ownOrigin: ownOrigin(config.publicUrl),
+    })
+    const breakers = new Breakers({
+      now,
+      tell: ({ workspaceId, ...change }) =>
+        log.warn({ workspace_id: workspaceId, ...change }, 'a circuit breaker changed'),
+    })
     const deps: Deps = {
       config,
       log,
@@ -122,7 +138,11 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
       }),
       refusals: new Refusals({ app, log, ids, now: date }),
       usage: new Usage({ system, log, now: date }),
-      egress: new Egress({ allow: config.egressAllow, ownAddresses: () => ownAddresses }),
+      egress,
+      attempts: new Attempts({ egress, breakers, now, random: Math.random }),
+      breakers,
+      // Of the pepper, so that all servers of the installation have the same.
+      loopGuard: createLoopGuard(createHmac('sha256', pepper).update('cdn-loop').digest('hex').slice(0, 16)),
       metrics,
       tracing,
       publicUrl: () =>
@@ -144,6 +164,7 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
         stopping = true
       },
       async close() {
+        deps.attempts.close()
         await deps.egress.close()
         await deps.recorder.drain()
         await deps.refusals.drain()
@@ -177,6 +198,12 @@ const prepareMonths = async (owner: Pool, log: Log, clock: Clock): Promise<void>
  */
 const listenForChanges = async ({ system, expire }: Deps): Promise<void> => {
   await system.listen('narrowapi_authority', expire, expire)
+}
+
+/** With a path, others may answer beside us under the same origin; then only the loop guard knows its own. */
+const ownOrigin = (publicUrl: string | null): string | null => {
+  const url = publicUrl === null ? null : new URL(publicUrl)
+  return url?.pathname === '/' ? url.origin : null
 }
 
 /** How this machine reaches a listener. */

@@ -126,6 +126,17 @@ describe('an answer', () => {
     expect(upstream.connections).toBeLessThanOrEqual(2)
   })
 
+  test('counts for itself on a connection that has carried many', async () => {
+    const body = Buffer.alloc(8_000_000, 'a')
+    const upstream = await http((_request, response) => response.end(body))
+    const egress = open()
+    for (let i = 0; i < 8; i += 1) {
+      const { bytes } = await egress.send(at(upstream, { maxBytes: 10_000_000 }))
+      expect(bytes).toBe(body.length)
+    }
+    expect(upstream.connections).toBeLessThanOrEqual(2)
+  })
+
   test('is the same origin however the host is written', async () => {
     const upstream = await http((request, response) => response.end(request.headers.host))
     const egress = open({ allow: parseEgressAllow('crm.example.com'), lookup: resolvesTo('127.0.0.1') })
@@ -301,6 +312,20 @@ describe('an unusable answer', () => {
     const upstream = await raw(answer, (socket) => socket.end())
     expect(await failure(open().send(at(upstream)))).toMatchObject({ reason: 'invalid', sent: true })
     expect(upstream.connections).toBe(1)
+  })
+
+  test('that brings bytes without end and no body is cut off, before its deadline', async () => {
+    const upstream = await raw(`${head}transfer-encoding: chunked\r\n\r\n1;`, (socket) => {
+      const more = () => {
+        if (!socket.destroyed) socket.write(Buffer.alloc(65_536, 'a'), () => setImmediate(more))
+      }
+      more()
+    })
+    expect(await failure(open().send(at(upstream, { timeoutMs: 25_000 })))).toMatchObject({
+      reason: 'invalid',
+      sent: true,
+      code: 'TOO_MANY_BYTES',
+    })
   })
 
   test('that is no answer leaves the outcome unknown, and the request is not sent again', async () => {

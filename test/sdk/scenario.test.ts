@@ -44,8 +44,8 @@ async function askServer(): Promise<Exchange[]> {
       ownerKey: owner.key,
       workspaceId: owner.workspaceId,
       upstreamUrl: upstream.url,
-      answerWith: ({ status, type = 'application/json', text }) => {
-        upstream.answer = (_, res) => res.writeHead(status, { 'content-type': type }).end(text)
+      answerWith: (answer) => {
+        upstream.answer = (_, res) => res.writeHead(answer.status, headersOf(answer)).end(answer.text)
       },
     })
   } finally {
@@ -56,8 +56,11 @@ async function askServer(): Promise<Exchange[]> {
 
 async function askMock(): Promise<Exchange[]> {
   const mock = createMockNarrowAPI({ seed: { workspace: { name: 'w-00000000' } } })
-  const responseOf = ({ status, type = 'application/json', text }: UpstreamAnswer) =>
-    new Response(status === 204 ? null : text, { status, headers: { 'content-type': type } })
+  const responseOf = (answer: UpstreamAnswer) =>
+    new Response(answer.status === 204 ? null : answer.text, {
+      status: answer.status,
+      headers: headersOf(answer),
+    })
   return runScenario({
     baseUrl: 'http://narrow.test',
     fetch: mock.fetch,
@@ -66,6 +69,10 @@ async function askMock(): Promise<Exchange[]> {
     upstreamUrl: 'http://upstream.test',
     answerWith: (answer) => void mock.on('x.execute', () => responseOf(answer)),
   })
+}
+
+function headersOf({ type = 'application/json', retryAfter }: UpstreamAnswer): Record<string, string> {
+  return { 'content-type': type, ...(retryAfter !== undefined && { 'retry-after': retryAfter }) }
 }
 
 function nameOf({ step, operation }: Exchange): string {

@@ -1,7 +1,7 @@
 import { type CreateAction, isNarrowError, NarrowAPI } from '@narrowapi/sdk'
 
 /** What an upstream answers next, and for good until told otherwise. */
-export type UpstreamAnswer = { status: number; type?: string; text: string }
+export type UpstreamAnswer = { status: number; type?: string; text: string; retryAfter?: string }
 
 /** A NarrowAPI, real or not, with a workspace to itself. */
 export type World = {
@@ -403,6 +403,20 @@ const previews = async (tape: Tape, owner: NarrowAPI): Promise<void> => {
       auth_name: 'key',
     }),
   )
+  await tape.step('repeat what may not be repeated', () =>
+    owner.actions.update(change.id, { retry: { max: 2, on: ['connection', '503', 'timeout'] } }),
+  )
+  await tape.step('repeat it with a key', () =>
+    owner.actions.update(change.id, {
+      retry: { max: 2, on: ['connection', '503'] },
+      idempotency: { header: 'Idempotency-Key' },
+    }),
+  )
+  await tape.step('preview the key', () => owner.actions.test(change.id, { input: { id: 7 } }))
+  await tape.step('lose the key', () => owner.actions.update(change.id, { idempotency: null }))
+  await tape.step('repeat it no more', () =>
+    owner.actions.update(change.id, { retry: null, idempotency: null }),
+  )
   await tape.step('a target without a path', () =>
     owner.actions.update(search.id, { target_url: upstreamUrl }),
   )
@@ -508,6 +522,9 @@ const runs = async (tape: Tape, owner: NarrowAPI, { action, reader, token, wide 
   await owner.actions.update(reader.id, { passthrough_errors: false, response: {} })
   json(500, { reason: 'broken' })
   await tape.step('an upstream failure that is not passed on', () => other.execute(reader.id))
+  world.answerWith({ status: 503, text: '{}', retryAfter: '7' })
+  await tape.step('a rest that is passed on all the same', () => other.execute(reader.id))
+  await tape.step('a rest that is passed on', () => other.execute('refund', input))
   await owner.actions.update(reader.id, {
     output_schema: { type: 'object', properties: { id: { type: 'string' } }, required: ['id'] },
   })

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export type Program = {
   /** What the announcement told: the first group of its pattern. */
   announced: string
+  pid: number
   /** Everything written so far, on both streams. */
   output(): string
   /** Asks it to end, and insists after ten seconds. */
@@ -38,7 +39,9 @@ export const startProgram = async (
     setTimeout(() => reject(new Error(`${args[0]} was not ready in time:\n${output}`)), readyMs).unref()
   })
   try {
-    return { announced: await announced, output: () => output, stop: () => stop(child) }
+    const told = await announced
+    // A program that has announced itself has a process id.
+    return { announced: told, pid: Number(child.pid), output: () => output, stop: () => stop(child) }
   } catch (error) {
     await stop(child)
     throw error

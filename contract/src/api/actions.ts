@@ -62,7 +62,9 @@ export const ResponsePolicy = z
       .max(50)
       .nullable()
       .default(null)
-      .describe('Names of upstream headers to pass on; null for a safe few'),
+      .describe(
+        'Names of upstream headers to pass on beside Content-Type and Retry-After; null for a safe few',
+      ),
   })
   .meta({
     id: 'ResponsePolicy',
@@ -77,6 +79,49 @@ export const Annotations = z
     open_world: z.boolean().default(true).describe('It touches things outside the upstream'),
   })
   .meta({ id: 'Annotations', description: 'Hints for agents, as in the Model Context Protocol' })
+
+export const RetryCause = z.enum(['connection', 'timeout', '429', '502', '503', '504'])
+
+export const RetryPolicy = z
+  .strictObject({
+    max: z.int().min(0).max(5).describe('How often it is tried again at most; 0 for never'),
+    on: z
+      .array(RetryCause)
+      .min(1)
+      .max(6)
+      .default(['connection'])
+      .describe(
+        'After what: `connection` (none was made, or it broke before an answer), `timeout` (each try then has an ' +
+          'equal share of `timeout_ms`), or a status. All but a connection that was never made need an action ' +
+          'that may be repeated: `annotations.idempotent`, `idempotency.safe` or `idempotency.header`.',
+      ),
+  })
+  .meta({
+    id: 'RetryPolicy',
+    description:
+      'When a call is tried again, within `timeout_ms` over all tries and within the retry budget of the target',
+    examples: [{ max: 2, on: ['connection', '503'] }],
+  })
+export type RetryPolicy = z.output<typeof RetryPolicy>
+
+export const UpstreamIdempotency = z
+  .strictObject({
+    header: text(100)
+      .nullable()
+      .default(null)
+      .describe(
+        'The request header through which the upstream takes a key: it gets the id of the execution, in every try the same',
+      ),
+    safe: z
+      .boolean()
+      .default(false)
+      .describe('Whether the upstream takes a repeated request as one even without a key'),
+  })
+  .meta({
+    id: 'UpstreamIdempotency',
+    description: 'How the upstream knows a request that it has seen before',
+    examples: [{ header: 'Idempotency-Key' }],
+  })
 
 /** What defines a call, each field without its default. A change of any of them is a new version. */
 const definition = {
@@ -121,7 +166,14 @@ const definition = {
     .int()
     .min(100)
     .max(maxTimeoutMs)
-    .meta({ description: 'Longest wait for the whole upstream answer', examples: [timeoutMs] }),
+    .meta({
+      description: 'Longest wait for the whole upstream answer, over all tries',
+      examples: [timeoutMs],
+    }),
+  retry: RetryPolicy.nullable().describe('When the upstream call is tried again; null for never'),
+  idempotency: UpstreamIdempotency.nullable().describe(
+    'How the upstream knows a repeated request; null when it does not',
+  ),
   passthrough_errors: z
     .boolean()
     .describe('Whether a failing upstream answer reaches the caller as it is, or as `upstream_error`'),
@@ -224,6 +276,8 @@ export const CreateAction = z
     constraints: definition.constraints.default([]),
     fixed_input: definition.fixed_input.default(null),
     timeout_ms: definition.timeout_ms.default(timeoutMs),
+    retry: definition.retry.default(null),
+    idempotency: definition.idempotency.default(null),
     passthrough_errors: definition.passthrough_errors.default(true),
     annotations: Annotations.prefault({}),
     slug: settings.slug.optional(),
@@ -275,6 +329,8 @@ export const ActionVersion = z
       constraints: true,
       fixed_input: true,
       timeout_ms: true,
+      retry: true,
+      idempotency: true,
       passthrough_errors: true,
       annotations: true,
     }).meta({ id: 'ActionDefinition', description: 'Everything that decides what an action does' }),

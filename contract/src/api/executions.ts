@@ -70,7 +70,7 @@ export const Execution = z
     upstream: z
       .object({
         status: z.int().nullable().describe('What the upstream answered; null when it did not'),
-        duration_ms: z.number().describe('How long the upstream took'),
+        duration_ms: z.number().describe('How long the upstream took, over all tries'),
         attempts: z.int().describe('How often it was tried'),
         bytes: z.int().describe('How long its answer was'),
       })

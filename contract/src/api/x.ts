@@ -129,7 +129,8 @@ export const x = group('/x', {
     summary: 'Run an action',
     description:
       'The body is the input. The answer is the upstream answer with its own status, scrubbed and capped; ' +
-      '`X-Upstream-Status` and `X-Execution-ID` come with it. A refusal of ours carries `X-NarrowAPI-Error`.',
+      '`X-Upstream-Status` and `X-Execution-ID` come with it. A refusal of ours carries `X-NarrowAPI-Error`. ' +
+      'An upstream that failed too often is given a rest: `unavailable` then says that nothing was sent.',
     body: Input,
     responses: {
       200: z.unknown().meta({

@@ -126,8 +126,12 @@ export interface ActionDefinition {
   constraints: Constraint[]
   /** Inputs the operator decides; callers neither see nor send them. */
   fixed_input: { [key: string]: unknown } | null
-  /** Longest wait for the whole upstream answer. In milliseconds. */
+  /** Longest wait for the whole upstream answer, over all tries. In milliseconds. */
   timeout_ms: number
+  /** When the upstream call is tried again; null for never. */
+  retry: RetryPolicy | null
+  /** How the upstream knows a repeated request; null when it does not. */
+  idempotency: UpstreamIdempotency | null
   /** Whether a failing upstream answer reaches the caller as it is, or as `upstream_error`. */
   passthrough_errors: boolean
   /** Hints for agents, as in the Model Context Protocol. */
@@ -700,10 +704,20 @@ export interface CreateAction {
    */
   fixed_input?: object | null | undefined
   /**
-   * Longest wait for the whole upstream answer. 100 to 120000 milliseconds.
+   * Longest wait for the whole upstream answer, over all tries. 100 to 120000 milliseconds.
    * @default 30000
    */
   timeout_ms?: number | undefined
+  /**
+   * When the upstream call is tried again; null for never.
+   * @default null
+   */
+  retry?: RetryPolicyInput | null | undefined
+  /**
+   * How the upstream knows a repeated request; null when it does not.
+   * @default null
+   */
+  idempotency?: UpstreamIdempotencyInput | null | undefined
   /**
    * Whether a failing upstream answer reaches the caller as it is, or as `upstream_error`.
    * @default true
@@ -960,7 +974,7 @@ export interface Execution {
   upstream: {
     /** What the upstream answered; null when it did not. */
     status: number | null
-    /** How long the upstream took. In milliseconds. */
+    /** How long the upstream took, over all tries. In milliseconds. */
     duration_ms: number
     /** How often it was tried. */
     attempts: number
@@ -1110,7 +1124,7 @@ export interface ResponsePolicy {
    */
   max_bytes: number
   /**
-   * Names of upstream headers to pass on; null for a safe few.
+   * Names of upstream headers to pass on beside Content-Type and Retry-After; null for a safe few.
    * @default null
    */
   headers: string[] | null
@@ -1134,10 +1148,44 @@ export interface ResponsePolicyInput {
    */
   max_bytes?: number | undefined
   /**
-   * Names of upstream headers to pass on; null for a safe few. At most 50 items.
+   * Names of upstream headers to pass on beside Content-Type and Retry-After; null for a safe few. At most
+   * 50 items.
    * @default null
    */
   headers?: readonly string[] | null | undefined
+}
+
+/**
+ * When a call is tried again, within `timeout_ms` over all tries and within the retry budget of the
+ * target.
+ */
+export interface RetryPolicy {
+  /** How often it is tried again at most; 0 for never. */
+  max: number
+  /**
+   * After what: `connection` (none was made, or it broke before an answer), `timeout` (each try then has
+   * an equal share of `timeout_ms`), or a status. All but a connection that was never made need an action
+   * that may be repeated: `annotations.idempotent`, `idempotency.safe` or `idempotency.header`.
+   * @default ["connection"]
+   */
+  on: ('429' | '502' | '503' | '504' | 'connection' | 'timeout')[]
+}
+
+/**
+ * When a call is tried again, within `timeout_ms` over all tries and within the retry budget of the
+ * target.
+ */
+export interface RetryPolicyInput {
+  /** How often it is tried again at most; 0 for never. 0 to 5. */
+  max: number
+  /**
+   * After what: `connection` (none was made, or it broke before an answer), `timeout` (each try then has
+   * an equal share of `timeout_ms`), or a status. All but a connection that was never made need an action
+   * that may be repeated: `annotations.idempotent`, `idempotency.safe` or `idempotency.header`. 1 to 6
+   * items.
+   * @default ["connection"]
+   */
+  on?: readonly ('429' | '502' | '503' | '504' | 'connection' | 'timeout')[] | undefined
 }
 
 /** The body of `actions.rotateToken`. */
@@ -1325,8 +1373,12 @@ export interface UpdateAction {
   constraints?: readonly ConstraintInput[] | undefined
   /** Inputs the operator decides; callers neither see nor send them. */
   fixed_input?: object | null | undefined
-  /** Longest wait for the whole upstream answer. 100 to 120000 milliseconds. */
+  /** Longest wait for the whole upstream answer, over all tries. 100 to 120000 milliseconds. */
   timeout_ms?: number | undefined
+  /** When the upstream call is tried again; null for never. */
+  retry?: RetryPolicyInput | null | undefined
+  /** How the upstream knows a repeated request; null when it does not. */
+  idempotency?: UpstreamIdempotencyInput | null | undefined
   /** Whether a failing upstream answer reaches the caller as it is, or as `upstream_error`. */
   passthrough_errors?: boolean | undefined
   /** Hints for agents, as in the Model Context Protocol. */
@@ -1407,6 +1459,36 @@ export interface UpdateWorkspace {
 
 /** What the upstream answered, after the response policy. */
 export type UpstreamAnswer = unknown
+
+/** How the upstream knows a request that it has seen before. */
+export interface UpstreamIdempotency {
+  /**
+   * The request header through which the upstream takes a key: it gets the id of the execution, in every
+   * try the same.
+   * @default null
+   */
+  header: string | null
+  /**
+   * Whether the upstream takes a repeated request as one even without a key.
+   * @default false
+   */
+  safe: boolean
+}
+
+/** How the upstream knows a request that it has seen before. */
+export interface UpstreamIdempotencyInput {
+  /**
+   * The request header through which the upstream takes a key: it gets the id of the execution, in every
+   * try the same. 1 to 100 characters.
+   * @default null
+   */
+  header?: string | null | undefined
+  /**
+   * Whether the upstream takes a repeated request as one even without a key.
+   * @default false
+   */
+  safe?: boolean | undefined
+}
 
 /** A tenant: everything else belongs to one. */
 export interface Workspace extends Resource {
@@ -2038,6 +2120,7 @@ export interface XOperations {
    *
    * The body is the input. The answer is the upstream answer with its own status, scrubbed and capped;
    * `X-Upstream-Status` and `X-Execution-ID` come with it. A refusal of ours carries `X-NarrowAPI-Error`.
+   * An upstream that failed too often is given a rest: `unavailable` then says that nothing was sent.
    *
    * @param actionId Id or slug of the action.
    * @param body What to send.

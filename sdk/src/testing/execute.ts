@@ -121,7 +121,7 @@ const passOn = async (run: Run, answer: Response | MockApiError, headers: Header
   }
   if (!action.passthrough_errors && !answer.ok) {
     const excerpt = typeof output === 'string' ? output : JSON.stringify(output)
-    const fields = { upstream_status: status, excerpt: excerpt.slice(0, 500) }
+    const fields = { upstream_status: status, excerpt: excerpt.slice(0, 500), ...askedToWait(answer) }
     const message = `The upstream answered ${status}`
     return fail(apiError('upstream_error', { message, ...fields }), status, bytes, output)
   }
@@ -149,6 +149,14 @@ const passOn = async (run: Run, answer: Response | MockApiError, headers: Header
   const isChanged = isShaped && parsed !== undefined
   const body = status === 204 || status === 304 ? null : isChanged ? JSON.stringify(output) : text
   return new Response(body, { status, headers })
+}
+
+/** The upstream's own Retry-After in seconds, where its answer is not passed on. */
+const askedToWait = ({ status, headers }: Response): { retry_after_seconds?: number } => {
+  const seconds = headers.get('retry-after') ?? ''
+  return (status === 429 || status === 503) && /^\d{1,9}$/.test(seconds)
+    ? { retry_after_seconds: Number(seconds) }
+    : {}
 }
 
 const parse = (text: string): unknown => {

@@ -54,6 +54,7 @@ class CallOfRequest implements CallRequest {
   /** Names need no encoding; what is encoded names nothing. */
   readonly name: string
   readonly trace: Trace
+  readonly cdnLoop: string | undefined
   readonly #deps: Deps
   readonly #req: Request
   readonly #head: string[]
@@ -63,6 +64,7 @@ class CallOfRequest implements CallRequest {
     this.holder = holder
     this.name = name
     this.trace = requestTrace(deps, req)
+    this.cdnLoop = req.headers['cdn-loop']?.toString()
     this.#deps = deps
     this.#req = req
     this.#head = contextOf(req).head

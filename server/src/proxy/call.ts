@@ -4,9 +4,10 @@ import type { LimitState } from '../db/rate-limit.ts'
 import { ApiError } from '../errors.ts'
 import { childTraceparent, type Trace } from '../trace.ts'
 import type { HeldGrant, Holder } from './authority.ts'
+import type { OpenBreaker } from './breaker.ts'
 import { type LoadedAction, missingSecret, type OpenSecret } from './catalogue.ts'
 import { isAllowedHost } from './compile.ts'
-import { type UpstreamAnswer, UpstreamFailure } from './egress.ts'
+import { UpstreamFailure } from './egress.ts'
 import { inject } from './inject.ts'
 import { judge } from './judge.ts'
 import { type Claim, keyTaken } from './keyed-call.ts'
@@ -21,6 +22,8 @@ export type CallRequest = {
   readonly trace: Trace
   /** Id or slug of the action. */
   readonly name: string
+  /** Which installations the request has passed (RFC 8586). */
+  readonly cdnLoop: string | undefined
   // What the request says is read when its turn comes, so that each refusal stands at its place in the order.
   idempotencyKey(): string | null
   /** SHA-256 of the body's bytes, asked only when there is a key. */
@@ -68,6 +71,8 @@ export class Call {
     } catch (refusal) {
       return this.reject(refusal)
     }
+    const open = this.#parts.breakers.admit(this.#holder.workspaceId, built.origin)
+    if (open) return this.#refuseOpen(open)
     // Read before anything is taken, so that a database that is away takes nothing; judged after.
     const prepared = this.#prepare(built)
     const ready = prepared instanceof Promise ? await prepared : prepared
@@ -97,6 +102,16 @@ export class Call {
     })
     this.#request.tellExecution(this.#id)
     throw error
+  }
+
+  /** Nothing is sent to a target that is given up for now. What floods is told and not recorded. */
+  #refuseOpen({ retryAfterMs, isRecorded }: OpenBreaker): Promise<never> {
+    const refusal = new ApiError(
+      'unavailable',
+      'The upstream has failed too often and is given a rest; nothing was sent',
+      { retry_after_seconds: Math.ceil(retryAfterMs / 1000) },
+    )
+    return isRecorded ? this.reject(refusal) : Promise.reject(refusal)
   }
 
   /** The request for an input that is valid and that every constraint allows, still without its secret. */
@@ -208,27 +223,45 @@ export class Call {
 
   async #send({ built, secret }: Ready): Promise<Outcome> {
     const { definition, compiled } = this.#action
+    const { attempts, breakers } = this.#parts
+    const { workspaceId } = this.#holder
     const sentAt = this.#parts.clock.monotonic()
     const { trace } = this.#request
     const { method, origin } = built
     const span = trace.span?.upstream({ method, origin, actionId: this.#action.id })
     try {
-      const answer: UpstreamAnswer = await this.#parts.egress.send({
+      const answer = await attempts.send(workspaceId, compiled.retry, {
         origin,
         method,
         path: built.path,
-        headers: withOwnHeaders(built.headers, span?.traceparent ?? childTraceparent(this.#parts.ids, trace)),
+        headers: this.#withOwnHeaders(
+          built.headers,
+          span?.traceparent ?? childTraceparent(this.#parts.ids, trace),
+        ),
         body: built.body,
         timeoutMs: definition.timeout_ms,
         maxBytes: definition.response.max_bytes,
       })
       span?.end(answer.status, null)
+      breakers.note(workspaceId, origin, answer, sentAt)
       return outcomeOf(definition, compiled, secret?.scrubberFor(compiled) ?? null, answer)
     } catch (failure) {
       if (!(failure instanceof UpstreamFailure)) throw failure
       span?.end(null, failure.reason)
+      breakers.note(workspaceId, origin, failure, sentAt)
       return failureOf(failure, this.#parts.clock.monotonic() - sentAt)
     }
+  }
+
+  /** Said of every call, unless the operator's template says otherwise. */
+  #withOwnHeaders(headers: readonly string[], traceparent: string): string[] {
+    const { keyHeader } = this.#action.compiled
+    const all = [...headers, 'cdn-loop', this.#parts.loopGuard.passOn(this.#request.cdnLoop)]
+    if (keyHeader !== null) all.push(keyHeader, this.#id)
+    if (!hasName(all, 'user-agent')) all.push('user-agent', 'NarrowAPI')
+    if (!hasName(all, 'accept')) all.push('accept', 'application/json, */*;q=0.5')
+    if (!hasName(all, 'traceparent')) all.push('traceparent', traceparent)
+    return all
   }
 
   #finish(outcome: Outcome, claim: Claim | null, wasBegun: boolean): Promise<void> {
@@ -321,15 +354,6 @@ const policyDenied = ({ rule, path, accepted }: Decision, message: string): ApiE
     ...(path === null ? {} : { path }),
     accepted,
   })
-
-/** Said of every call, unless the operator's template says otherwise. */
-const withOwnHeaders = (headers: readonly string[], traceparent: string): string[] => {
-  const all = [...headers]
-  if (!hasName(headers, 'user-agent')) all.push('user-agent', 'NarrowAPI')
-  if (!hasName(headers, 'accept')) all.push('accept', 'application/json, */*;q=0.5')
-  if (!hasName(headers, 'traceparent')) all.push('traceparent', traceparent)
-  return all
-}
 
 /** Names are in lower case: the template and the injection make them so. */
 const hasName = (headers: readonly string[], name: string): boolean => {

@@ -1,5 +1,6 @@
 import type { ActionDefinition } from '@narrowapi/contract'
 import type { Sql } from '../db/sql.ts'
+import { type StoredDefinition, wholeDefinition } from './definition.ts'
 
 export type ActionRow = {
   workspace_id: string
@@ -20,13 +21,13 @@ export const findAction = async (
   workspaceId: string,
   name: string,
 ): Promise<ActionRow | undefined> => {
-  const [row] = await system<ActionRow[]>`
+  const [row] = await system<(Omit<ActionRow, 'definition'> & { definition: StoredDefinition })[]>`
     select workspace_id, id, name, slug, status, version, definition, rate_limit_rpm, rate_limit_rph, sunset_at
     from actions
     where workspace_id = ${workspaceId} and (id = ${name} or slug = ${name})
     order by id = ${name} desc
     limit 1`
-  return row
+  return row && { ...row, definition: wholeDefinition(row.definition) }
 }
 
 export const findSecret = async (

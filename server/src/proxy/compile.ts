@@ -6,6 +6,7 @@ import { type Auth, checkAuth } from './inject.ts'
 import { checkConstraints, checkFixedInput } from './policy.ts'
 import { createInputRedactor } from './redact-input.ts'
 import { createHeaderPicker, createOutputShaper, type HeaderPicker } from './redact-output.ts'
+import { checkRetry, type Retry, retryOf } from './retry.ts'
 import { checkSchema, compileSchema, type Validate } from './schema.ts'
 import { type CompiledTemplate, compileTemplate } from './template.ts'
 
@@ -24,12 +25,15 @@ export type CompiledAction = {
   pickHeaders: HeaderPicker
   /** Whether the upstream answer must be parsed: some policy looks inside. */
   readsOutput: boolean
+  retry: Retry | null
+  /** The header, in lower case, that carries the id of the execution to the upstream. */
+  keyHeader: string | null
   /** Recorded once, after the call: running it again would do no harm, so a lost record loses no truth. */
   recordsOnce: boolean
 }
 
 export const compileAction = (definition: ActionDefinition): CompiledAction => {
-  const { input_schema, output_schema, response, annotations } = definition
+  const { input_schema, output_schema, response, annotations, idempotency } = definition
   const template = compileTemplate(definition)
   const shapesOutput = response.fields !== null || (response.redact ?? []).length > 0
   return {
@@ -43,6 +47,8 @@ export const compileAction = (definition: ActionDefinition): CompiledAction => {
     pickHeaders: createHeaderPicker(response.headers),
     shapesOutput,
     readsOutput: output_schema !== null || shapesOutput,
+    retry: retryOf(definition),
+    keyHeader: idempotency?.header?.toLowerCase() ?? null,
     recordsOnce: annotations.read_only && annotations.idempotent,
   }
 }
@@ -60,7 +66,9 @@ export const checkDefinition = (
       details: [{ field: 'target_url', message: 'must be a host of the allowed_hosts of the workspace' }],
     })
   }
-  checkAuth(authOf(definition), compileTemplate(definition))
+  const template = compileTemplate(definition)
+  checkAuth(authOf(definition), template)
+  checkRetry(definition, template.headerNames)
   checkConstraints(definition.constraints, definition.input_schema, 'constraints')
   if (definition.fixed_input) checkFixedInput(definition.fixed_input, definition.input_schema, 'fixed_input')
 }

@@ -27,6 +27,8 @@ export type UpstreamAnswer = {
   /** Body bytes received, before decoding. */
   bytes: number
   durationMs: number
+  /** The door sends once; whoever asks it again counts. */
+  attempts: number
 }
 
 type Headers = Record<string, string | string[] | undefined>
@@ -197,6 +199,7 @@ export class Call implements Dispatcher.DispatchHandler {
       truncated,
       bytes: this.#bytes,
       durationMs: performance.now() - this.#startedAt,
+      attempts: 1,
     })
   }
 

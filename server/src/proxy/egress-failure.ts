@@ -18,12 +18,15 @@ export class UpstreamFailure extends Error {
   /** True when the request may have reached the upstream: whether it acted is then unknown. */
   readonly sent: boolean
   readonly code: string | undefined
+  /** How many tries it took to find out. */
+  readonly attempts: number
 
-  constructor(reason: FailureReason, sent: boolean, code?: string) {
+  constructor(reason: FailureReason, sent: boolean, code?: string, attempts = 1) {
     super(messages[reason])
     this.name = 'UpstreamFailure'
     this.reason = reason
     this.sent = sent
     this.code = code
+    this.attempts = attempts
   }
 }

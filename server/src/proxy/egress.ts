@@ -1,9 +1,10 @@
 import { isIP, type LookupFunction } from 'node:net'
 import { getCACertificates } from 'node:tls'
-import { Pool } from 'undici'
+import { buildConnector, Pool } from 'undici'
 import type { EgressAllow } from './egress-allow.ts'
 import { Call, type UpstreamAnswer, type UpstreamRequest } from './egress-call.ts'
 import { UpstreamFailure } from './egress-failure.ts'
+import { bounded } from './egress-flood.ts'
 import { headersToSend } from './egress-headers.ts'
 import { createLookup, type Lookup } from './egress-lookup.ts'
 import { isOwnAddress, type ListenAddress } from './egress-own.ts'
@@ -24,6 +25,8 @@ export type EgressOptions = {
   ca?: readonly string[]
   /** Where this server itself listens: never dialled, even when allowed. Asked whenever an address is checked. */
   ownAddresses?: () => readonly ListenAddress[]
+  /** Where callers find this server, if that is an origin of its own: never dialled either. */
+  ownOrigin?: string | null
 }
 
 type Origin = { pool: Pool; usedAt: number }
@@ -118,6 +121,7 @@ export class Egress {
     if (typeof target === 'string' || refusalByText(target, this.#options.allow) !== null) {
       throw new UpstreamFailure('blocked', false)
     }
+    if (target.url.origin === this.#options.ownOrigin) throw new UpstreamFailure('blocked', false)
     if (target.isLiteral && this.#isOwn(target.host, target.port)) throw new UpstreamFailure('blocked', false)
     // One pool per origin however it is spelled: only the plain spelling is a key.
     const { origin } = target.url
@@ -158,17 +162,20 @@ export class Egress {
       // Each call brings its own deadline over everything.
       headersTimeout: 0,
       bodyTimeout: 0,
-      connect: {
-        lookup: this.#guardedLookup(target),
-        timeout: 10_000,
-        autoSelectFamily: true,
-        // The default of 250 ms gives up on a working address that is merely far away.
-        autoSelectFamilyAttemptTimeout: 1_000,
-        // Stated, because an environment variable could turn it off otherwise.
-        rejectUnauthorized: true,
-        minVersion: 'TLSv1.2',
-        ...(this.#ca && { ca: this.#ca }),
-      },
+      connect: bounded(
+        buildConnector({
+          allowH2: false,
+          lookup: this.#guardedLookup(target),
+          timeout: 10_000,
+          autoSelectFamily: true,
+          // The default of 250 ms gives up on a working address that is merely far away.
+          autoSelectFamilyAttemptTimeout: 1_000,
+          // Stated, because an environment variable could turn it off otherwise.
+          rejectUnauthorized: true,
+          minVersion: 'TLSv1.2',
+          ...(this.#ca && { ca: this.#ca }),
+        }),
+      ),
     })
   }
 

@@ -21,6 +21,7 @@ export const execute = async (parts: ProxyParts, request: CallRequest): Promise<
   if (limited) throw limited
   let claim: Claim | null
   try {
+    parts.loopGuard.check(request.cdnLoop)
     claim = claimOf(request, granted.action)
   } catch (refusal) {
     return call.reject(refusal)

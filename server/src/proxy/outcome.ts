@@ -6,6 +6,7 @@ import type { CompiledAction } from './compile.ts'
 import type { UpstreamAnswer } from './egress-call.ts'
 import type { UpstreamFailure } from './egress-failure.ts'
 import type { Scrubber } from './redact.ts'
+import { retryAfterMs } from './retry-schedule.ts'
 
 /** How a call went: what the caller is told (a reply, or an error of ours) and what the record keeps. */
 export type Outcome = {
@@ -32,7 +33,7 @@ export const outcomeOf = (
   answer: UpstreamAnswer,
 ): Outcome => {
   const { status } = answer
-  const upstream = { status, duration_ms: answer.durationMs, attempts: 1, bytes: answer.bytes }
+  const upstream = { status, duration_ms: answer.durationMs, attempts: answer.attempts, bytes: answer.bytes }
   const failed = (error: ApiError, output: string | null = null): Outcome => ({
     ...none,
     status: 'failed',
@@ -65,6 +66,7 @@ export const outcomeOf = (
       new ApiError('upstream_error', `The upstream answered ${status}`, {
         upstream_status: status,
         excerpt: excerptOf(compiled, parsed, body),
+        ...askedToWait(answer),
       }),
       recorded(compiled, parsed, body),
     )
@@ -109,11 +111,11 @@ export const notSent = (error: ApiError): Outcome => ({
 })
 
 /** No answer: what the caller is told depends on whether the upstream may have acted. */
-export const failureOf = ({ reason, sent }: UpstreamFailure, durationMs: number): Outcome => ({
+export const failureOf = ({ reason, sent, attempts }: UpstreamFailure, durationMs: number): Outcome => ({
   ...none,
   status: 'failed',
   error: errorOf(reason, sent),
-  upstream: reason === 'blocked' ? null : { status: null, duration_ms: durationMs, attempts: 1, bytes: 0 },
+  upstream: reason === 'blocked' ? null : { status: null, duration_ms: durationMs, attempts, bytes: 0 },
   wasSent: sent,
 })
 
@@ -151,6 +153,12 @@ const none = {
 
 const unusable = (message: string, status?: number) =>
   new ApiError('invalid_upstream_response', message, status === undefined ? {} : { upstream_status: status })
+
+/** The upstream's own Retry-After, where its answer is not passed on. */
+const askedToWait = ({ status, headers }: UpstreamAnswer): { retry_after_seconds?: number } => {
+  const waitMs = status === 429 || status === 503 ? retryAfterMs(headers) : null
+  return waitMs === null ? {} : { retry_after_seconds: Math.ceil(waitMs / 1000) }
+}
 
 const notJson = [{ field: '', message: 'is not JSON' }]
 

@@ -5,8 +5,10 @@ import type { Ids } from '../ids.ts'
 import type { Log } from '../log.ts'
 import type { CallMetrics } from '../metrics/calls.ts'
 import type { Replies } from '../replies.ts'
+import type { Attempts } from './attempts.ts'
+import type { Breakers } from './breaker.ts'
 import type { Catalogue } from './catalogue.ts'
-import type { Egress } from './egress.ts'
+import type { LoopGuard } from './loop.ts'
 import type { Recorder } from './record.ts'
 import type { Usage } from './usage.ts'
 
@@ -19,7 +21,9 @@ export type ProxyParts = {
   limiter: RateLimiter
   catalogue: Catalogue
   recorder: Recorder
-  egress: Egress
+  attempts: Attempts
+  breakers: Breakers
+  loopGuard: LoopGuard
   usage: Usage
   replies: Replies
   metrics: { calls: CallMetrics }

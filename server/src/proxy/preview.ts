@@ -32,7 +32,7 @@ export const preview = (
     request: {
       method: request.method,
       url: request.origin + request.path,
-      headers: pairs(request.headers),
+      headers: pairs(withKey(request.headers, compiled.keyHeader)),
       body: request.body === null ? null : JSON.parse(request.body),
     },
   }
@@ -44,6 +44,10 @@ const maskedInput = (value: unknown) => value as Record<string, unknown>
 /** Basic credentials are masked as a pair, because they must be one. */
 const maskedSecret = (auth: LoadedAction['compiled']['auth']): string =>
   auth.type === 'basic' && auth.name === null ? `${redacted}:${redacted}` : redacted
+
+/** The key of a real call is the id of its execution, which a dry run has none of. */
+const withKey = (headers: readonly string[], keyHeader: string | null): readonly string[] =>
+  keyHeader === null ? headers : [...headers, keyHeader, '[execution id]']
 
 const pairs = (flat: readonly string[]): { name: string; value: string }[] =>
   flat.flatMap((name, index) => {

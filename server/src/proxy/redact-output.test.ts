@@ -69,9 +69,13 @@ describe('headers of an answer', () => {
     ])
     expect(createHeaderPicker(['x-TOTAL'])(headers)).toEqual([
       ['content-type', 'application/json'],
+      ['retry-after', '3'],
       ['x-total', '9'],
     ])
-    expect(createHeaderPicker([])(headers)).toEqual([['content-type', 'application/json']])
+    expect(createHeaderPicker([])(headers)).toEqual([
+      ['content-type', 'application/json'],
+      ['retry-after', '3'],
+    ])
   })
 
   test.each([

@@ -29,13 +29,17 @@ export const createOutputShaper = ({ fields, redact }: OutputPolicy): ((output: 
 }
 
 /**
- * Picks the response headers that may reach a caller: those of the action's list, or a few harmless ones, and always the
- * content type. What would speak for our origin, our limits or our connection is never passed on, even when
- * it is listed, nor is what the upstream's own `Connection` header names. Names come in lower case. Made once
- * per action version.
+ * Picks the response headers that may reach a caller: those of the action's list, or a few harmless ones, and always
+ * the content type and Retry-After, without which a caller comes back too soon. What would speak for our origin,
+ * our limits or our connection is never passed on, even when it is listed, nor is what the upstream's own
+ * `Connection` header names. Names come in lower case. Made once per action version.
  */
 export const createHeaderPicker = (allowed: readonly string[] | null): HeaderPicker => {
-  const listed = ['content-type', ...(allowed ?? defaultHeaders).map((name) => name.toLowerCase())]
+  const listed = [
+    'content-type',
+    'retry-after',
+    ...(allowed ?? defaultHeaders).map((name) => name.toLowerCase()),
+  ]
   const wanted = new Set(listed.filter((name) => !isNeverPassed(name)))
   return (headers) => {
     const picked = headers.filter(([name, value]) => wanted.has(name) && isHeaderValue(value))

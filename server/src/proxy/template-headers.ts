@@ -26,6 +26,7 @@ export type HeaderTemplate = {
 const forbidden = new Set([
   'accept-encoding',
   'authorization',
+  'cdn-loop',
   'connection',
   'content-encoding',
   'content-length',

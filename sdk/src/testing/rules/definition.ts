@@ -17,6 +17,7 @@ export const checkDefinition = (action: Action): void => {
   checkTarget(action.target_url)
   checkTemplates(action, schema)
   checkAuth(action)
+  checkRetry(action)
   checkConstraints(action.constraints, schema, 'constraints')
   checkFixedInput(action.fixed_input, schema, 'fixed_input')
 }
@@ -66,6 +67,23 @@ const checkAuth = ({ auth_type, auth_name }: Action): void => {
   refuse('request body is invalid', [
     { field: 'auth_name', message: `is required with auth_type ${auth_type}` },
   ])
+}
+
+/** What tells that a request was sent leads to no second try where it may not be repeated. */
+const checkRetry = ({ retry, idempotency, annotations }: Action): void => {
+  if (annotations.idempotent || idempotency?.safe || idempotency?.header) return
+  const details = (retry?.on ?? []).flatMap((cause, index) =>
+    cause === 'connection'
+      ? []
+      : [
+          {
+            field: `retry.on.${index}`,
+            message:
+              'needs an action that may be repeated: declare annotations.idempotent, idempotency.safe or idempotency.header',
+          },
+        ],
+  )
+  refuse('Correct when this action is tried again', details)
 }
 
 export const checkConstraints = (

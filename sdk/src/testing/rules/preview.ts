@@ -61,7 +61,11 @@ const requestOf = (action: Action, input: Fields): Sent => {
   const secret = secretOf(action)
   const all = [...pairs, ...query, ...secret.query]
   const url = all.length === 0 ? path : `${path}?${all.join('&')}`
-  return { method, url, headers: [...headers, ...secret.headers], body: sentBody }
+  const key = header(
+    action.idempotency?.header ?? '',
+    action.idempotency?.header ? '[execution id]' : undefined,
+  )
+  return { method, url, headers: [...headers, ...secret.headers, ...key], body: sentBody }
 }
 
 const secretOf = ({ auth_type, auth_name }: Action): { query: string[]; headers: Sent['headers'] } => {

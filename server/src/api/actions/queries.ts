@@ -3,15 +3,17 @@ import { type CommonFilters, commonFilters } from '../../db/filters.ts'
 import { type Keyset, keysetClauses } from '../../db/keyset.ts'
 import { brokenConstraint, json, type Sql } from '../../db/sql.ts'
 import { ApiError } from '../../errors.ts'
+import { type StoredDefinition, wholeDefinition } from '../../proxy/definition.ts'
 import { type ActionDraft, definitionOf } from './rules.ts'
 
-type Row = Omit<Action, keyof ActionVersion['definition']> & { definition: ActionVersion['definition'] }
+type Row = Omit<Action, keyof ActionVersion['definition']> & { definition: StoredDefinition }
+type VersionRow = Omit<ActionVersion, 'definition'> & { id: string; definition: StoredDefinition }
 
 const columns = (sql: Sql) => sql`
   id, 'action' as object, workspace_id, name, slug, status, version, definition, rate_limit_rpm, rate_limit_rph,
   sunset_at, tags, metadata, created_at, updated_at`
 
-const actionOf = ({ definition, ...row }: Row): Action => ({ ...row, ...definition })
+const actionOf = ({ definition, ...row }: Row): Action => ({ ...row, ...wholeDefinition(definition) })
 
 export const listActions = async (
   sql: Sql,
@@ -98,18 +100,24 @@ export const deleteAction = async (sql: Sql, workspaceId: string, id: string): P
 }
 
 /** A page needs an id to stand on; a version's is its number, padded so that text order is its order. */
-export const listActionVersions = (sql: Sql, workspaceId: string, actionId: string, keyset: Keyset) => sql<
-  (ActionVersion & { id: string })[]
->`
-  select id, object, action_id, version, definition, created_at, created_by
-  from (
-    select to_char(version, 'FM0000000000') as id, 'action_version' as object, action_id, version, definition,
-      created_at, created_by
-    from action_versions
-    where workspace_id = ${workspaceId} and action_id = ${actionId}
-  ) versions
-  where true
-    ${keysetClauses(sql, keyset)}`
+export const listActionVersions = async (
+  sql: Sql,
+  workspaceId: string,
+  actionId: string,
+  keyset: Keyset,
+): Promise<(ActionVersion & { id: string })[]> => {
+  const rows = await sql<VersionRow[]>`
+    select id, object, action_id, version, definition, created_at, created_by
+    from (
+      select to_char(version, 'FM0000000000') as id, 'action_version' as object, action_id, version, definition,
+        created_at, created_by
+      from action_versions
+      where workspace_id = ${workspaceId} and action_id = ${actionId}
+    ) versions
+    where true
+      ${keysetClauses(sql, keyset)}`
+  return rows.map((row) => ({ ...row, definition: wholeDefinition(row.definition) }))
+}
 
 export const getActionVersion = async (
   sql: Sql,
@@ -117,12 +125,12 @@ export const getActionVersion = async (
   actionId: string,
   version: number,
 ): Promise<Pick<ActionVersion, 'definition'>> => {
-  const [row] = await sql<Pick<ActionVersion, 'definition'>[]>`
+  const [row] = await sql<Pick<VersionRow, 'definition'>[]>`
     select definition
     from action_versions
     where workspace_id = ${workspaceId} and action_id = ${actionId} and version = ${version}`
   if (!row) throw new ApiError('not_found', 'The action has no such version')
-  return row
+  return { definition: wholeDefinition(row.definition) }
 }
 
 const insertVersion = async (

@@ -62,6 +62,8 @@ export const definitionOf = (action: ActionDraft): ActionDefinition => ({
   constraints: action.constraints,
   fixed_input: action.fixed_input,
   timeout_ms: action.timeout_ms,
+  retry: action.retry,
+  idempotency: action.idempotency,
   passthrough_errors: action.passthrough_errors,
   annotations: action.annotations,
 })
