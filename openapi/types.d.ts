@@ -3356,7 +3356,8 @@ export interface components {
         /**
          * @description How the upstream knows a request that it has seen before
          * @example {
-         *       "header": "Idempotency-Key"
+         *       "header": "Idempotency-Key",
+         *       "safe": false
          *     }
          */
         UpstreamIdempotency: {
@@ -3374,7 +3375,8 @@ export interface components {
         /**
          * @description How the upstream knows a request that it has seen before
          * @example {
-         *       "header": "Idempotency-Key"
+         *       "header": "Idempotency-Key",
+         *       "safe": false
          *     }
          */
         UpstreamIdempotencyInput: {

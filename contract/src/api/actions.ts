@@ -120,7 +120,7 @@ export const UpstreamIdempotency = z
   .meta({
     id: 'UpstreamIdempotency',
     description: 'How the upstream knows a request that it has seen before',
-    examples: [{ header: 'Idempotency-Key' }],
+    examples: [{ header: 'Idempotency-Key', safe: false }],
   })
 
 /** What defines a call, each field without its default. A change of any of them is a new version. */
