@@ -168,87 +168,88 @@ const part23 = {"type":"integer","minimum":100,"maximum":120000}
 const part24 = {"type":"string","pattern":"^act_[0-9A-Za-z]{22}$"}
 const part25 = {"type":"string","pattern":"^tok_[0-9A-Za-z]{22}$"}
 const part26 = {"type":["object","null"],"additionalProperties":true}
-const part27 = {"type":["string","null"],"minLength":1,"maxLength":100}
-const part28 = {"type":"integer","minimum":0,"maximum":9007199254740991}
-const part29 = {"type":["integer","null"],"minimum":1,"maximum":10000000}
-const part30 = {"type":"object","additionalProperties":{"type":"string"}}
-const part31 = {"type":["string","null"],"pattern":"^sec_[0-9A-Za-z]{22}$"}
-const part32 = {...part15,"default":null}
-const part33 = {"type":"string","enum":["draft","active","paused","archived"]}
-const part34 = {"fields":null,"redact":null,"max_bytes":1048576,"headers":null}
-const part35 = {"maxItems":100,"type":"array","items":{"$ref":"ConstraintInput"}}
-const part36 = {"type":"string","enum":["none","bearer","basic","header","query"]}
-const part37 = {"type":"string","pattern":"^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$"}
-const part38 = {"type":["object","null"],"default":null,"additionalProperties":true}
-const part39 = {"type":"string","enum":["GET","POST","PUT","PATCH","DELETE","HEAD"]}
-const part40 = {"body":{"type":"object","properties":{},"additionalProperties":false}}
-const part41 = {...part4,"pattern":"^(?:\\/(?:[^~/]|~[01])*)*$"}
-const part42 = {"type":["integer","null"],"minimum":1,"maximum":1000000000,"default":null}
-const part43 = {"read_only":false,"destructive":false,"idempotent":false,"open_world":true}
-const part44 = {"grace_period_hours":{"default":0,"type":"number","minimum":0,"maximum":168}}
-const part45 = {"minItems":1,"maxItems":50,"type":"array","items":{"$ref":"ConstraintInput"}}
-const part46 = {"default":[],...part35}
-const part47 = {"type":"string","enum":["api_key","bearer","basic","oauth2","header","generic"]}
-const part48 = {"maxItems":20,"type":"array","items":part14}
-const part49 = {"anyOf":[part8,{"type":"number"},{"type":"boolean"},{"type":"null"}]}
-const part50 = {"type":"string","enum":["pending","awaiting_approval","running","completed","failed","canceled","rejected"]}
-const part51 = {"maxItems":200,"type":["array","null"],"default":null,"items":part19}
-const part52 = {"query":{"type":"object","properties":{"fields":{"type":"array"}},"required":[],"additionalProperties":false}}
-const part53 = {"type":"array","minItems":1,"uniqueItems":true,"items":{"type":"string","enum":["created_at","-created_at","name","-name"]}}
-const part54 = {"limit":{"type":"integer","minimum":1,"maximum":100,"default":20},"cursor":{"type":"string","minLength":1,"maxLength":2048}}
-const part55 = {"type":["object","null"],"propertyNames":part17,"additionalProperties":part8}
-const part56 = {"type":"array","minItems":1,"uniqueItems":true,"items":{"type":"string","enum":["created_at","-created_at","updated_at","-updated_at","name","-name"]}}
-const part57 = {"minItems":1,"maxItems":1000,"type":"array","items":part49}
-const part58 = {"type":["object","null"],"propertyNames":part17,"default":null,"additionalProperties":part8}
-const part59 = {...part54,"sort":{"type":"array","minItems":1,"uniqueItems":true,"items":{"type":"string","enum":["created_at","-created_at"]}},"fields":{"type":"array"}}
-const part60 = {"id":"key_06Wz1Xb4mJq0YcT7eKs2hU","object":"api_key","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","metadata":{},"created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","name":"Deploy pipeline","prefix":"sk_8Hn2","last_four":"x4Wb","status":"active","scopes":[],"rate_limit_tier":null,"allowed_ips":null,"expires_at":null,"last_used_at":null,"revoked_at":null,"created_by":null}
-const part61 = {"id":"tok_06Wz1Xb4mJq0YcT7eKs2hU","object":"token","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","metadata":{},"created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","name":"support-bot","prefix":"sxt_3fK9","last_four":"q7Zd","status":"active","action_ids":[],"grants":[],"not_before":null,"expires_at":null,"max_uses":null,"uses":1,"allowed_ips":null,"rate_limit_rpm":null,"last_used_at":null,"revoked_at":null,"created_by":null}
-const part62 = {...part61,"token":"sxt_…"}
-const part63 = {"maxItems":100,"type":["array","null"],"default":null,"items":{"anyOf":[{"type":"string","format":"ipv4"},{"type":"string","format":"ipv6"},{"type":"string","pattern":"^((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9][0-9]|[0-9])\\.){3}(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9][0-9]|[0-9])\\/([0-9]|[1-2][0-9]|3[0-2])$"},{"type":"string","pattern":"^(([0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}|([0-9a-fA-F]{1,4}:){1,7}:|([0-9a-fA-F]{1,4}:){1,6}:[0-9a-fA-F]{1,4}|([0-9a-fA-F]{1,4}:){1,5}(:[0-9a-fA-F]{1,4}){1,2}|([0-9a-fA-F]{1,4}:){1,4}(:[0-9a-fA-F]{1,4}){1,3}|([0-9a-fA-F]{1,4}:){1,3}(:[0-9a-fA-F]{1,4}){1,4}|([0-9a-fA-F]{1,4}:){1,2}(:[0-9a-fA-F]{1,4}){1,5}|[0-9a-fA-F]{1,4}:((:[0-9a-fA-F]{1,4}){1,6})|:((:[0-9a-fA-F]{1,4}){1,7}|:))\\/(12[0-8]|1[01][0-9]|[1-9]?[0-9])$"}]}}
+const part27 = {"type":["integer","null"],"minimum":1,"maximum":10000}
+const part28 = {"type":["string","null"],"minLength":1,"maxLength":100}
+const part29 = {"type":"integer","minimum":0,"maximum":9007199254740991}
+const part30 = {"type":["integer","null"],"minimum":1,"maximum":10000000}
+const part31 = {"type":"object","additionalProperties":{"type":"string"}}
+const part32 = {"type":["string","null"],"pattern":"^sec_[0-9A-Za-z]{22}$"}
+const part33 = {...part15,"default":null}
+const part34 = {"type":"string","enum":["draft","active","paused","archived"]}
+const part35 = {"fields":null,"redact":null,"max_bytes":1048576,"headers":null}
+const part36 = {"maxItems":100,"type":"array","items":{"$ref":"ConstraintInput"}}
+const part37 = {"type":"string","enum":["none","bearer","basic","header","query"]}
+const part38 = {"type":"string","pattern":"^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$"}
+const part39 = {"type":["object","null"],"default":null,"additionalProperties":true}
+const part40 = {"type":"string","enum":["GET","POST","PUT","PATCH","DELETE","HEAD"]}
+const part41 = {"body":{"type":"object","properties":{},"additionalProperties":false}}
+const part42 = {...part4,"pattern":"^(?:\\/(?:[^~/]|~[01])*)*$"}
+const part43 = {"type":["integer","null"],"minimum":1,"maximum":1000000000,"default":null}
+const part44 = {"read_only":false,"destructive":false,"idempotent":false,"open_world":true}
+const part45 = {"grace_period_hours":{"default":0,"type":"number","minimum":0,"maximum":168}}
+const part46 = {"minItems":1,"maxItems":50,"type":"array","items":{"$ref":"ConstraintInput"}}
+const part47 = {"default":[],...part36}
+const part48 = {"type":"string","enum":["api_key","bearer","basic","oauth2","header","generic"]}
+const part49 = {"maxItems":20,"type":"array","items":part14}
+const part50 = {"anyOf":[part8,{"type":"number"},{"type":"boolean"},{"type":"null"}]}
+const part51 = {"type":"string","enum":["pending","awaiting_approval","running","completed","failed","canceled","rejected"]}
+const part52 = {"maxItems":200,"type":["array","null"],"default":null,"items":part19}
+const part53 = {"query":{"type":"object","properties":{"fields":{"type":"array"}},"required":[],"additionalProperties":false}}
+const part54 = {"type":"array","minItems":1,"uniqueItems":true,"items":{"type":"string","enum":["created_at","-created_at","name","-name"]}}
+const part55 = {"limit":{"type":"integer","minimum":1,"maximum":100,"default":20},"cursor":{"type":"string","minLength":1,"maxLength":2048}}
+const part56 = {"type":["object","null"],"propertyNames":part17,"additionalProperties":part8}
+const part57 = {"type":"array","minItems":1,"uniqueItems":true,"items":{"type":"string","enum":["created_at","-created_at","updated_at","-updated_at","name","-name"]}}
+const part58 = {"minItems":1,"maxItems":1000,"type":"array","items":part50}
+const part59 = {"type":["object","null"],"propertyNames":part17,"default":null,"additionalProperties":part8}
+const part60 = {...part55,"sort":{"type":"array","minItems":1,"uniqueItems":true,"items":{"type":"string","enum":["created_at","-created_at"]}},"fields":{"type":"array"}}
+const part61 = {"id":"key_06Wz1Xb4mJq0YcT7eKs2hU","object":"api_key","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","metadata":{},"created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","name":"Deploy pipeline","prefix":"sk_8Hn2","last_four":"x4Wb","status":"active","scopes":[],"rate_limit_tier":null,"allowed_ips":null,"expires_at":null,"last_used_at":null,"revoked_at":null,"created_by":null}
+const part62 = {"id":"tok_06Wz1Xb4mJq0YcT7eKs2hU","object":"token","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","metadata":{},"created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","name":"support-bot","prefix":"sxt_3fK9","last_four":"q7Zd","status":"active","action_ids":[],"grants":[],"not_before":null,"expires_at":null,"max_uses":null,"uses":1,"allowed_ips":null,"rate_limit_rpm":null,"last_used_at":null,"revoked_at":null,"created_by":null}
+const part63 = {...part62,"token":"sxt_…"}
+const part64 = {"maxItems":100,"type":["array","null"],"default":null,"items":{"anyOf":[{"type":"string","format":"ipv4"},{"type":"string","format":"ipv6"},{"type":"string","pattern":"^((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9][0-9]|[0-9])\\.){3}(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9][0-9]|[0-9])\\/([0-9]|[1-2][0-9]|3[0-2])$"},{"type":"string","pattern":"^(([0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}|([0-9a-fA-F]{1,4}:){1,7}:|([0-9a-fA-F]{1,4}:){1,6}:[0-9a-fA-F]{1,4}|([0-9a-fA-F]{1,4}:){1,5}(:[0-9a-fA-F]{1,4}){1,2}|([0-9a-fA-F]{1,4}:){1,4}(:[0-9a-fA-F]{1,4}){1,3}|([0-9a-fA-F]{1,4}:){1,3}(:[0-9a-fA-F]{1,4}){1,4}|([0-9a-fA-F]{1,4}:){1,2}(:[0-9a-fA-F]{1,4}){1,5}|[0-9a-fA-F]{1,4}:((:[0-9a-fA-F]{1,4}){1,6})|:((:[0-9a-fA-F]{1,4}){1,7}|:))\\/(12[0-8]|1[01][0-9]|[1-9]?[0-9])$"}]}}
 
 
 /** What each operation takes; a member that is absent is not taken at all. */
 export const inputs: { readonly [name: string]: { readonly query?: Schema; readonly body?: Schema } } = {
-  'actions.list': {"query":{"type":"object","properties":{...part54,"sort":part56,"fields":{"type":"array"},"status":part33,"tag":part14,"created_after":part10,"created_before":part10,"updated_after":part10,"updated_before":part10,"search":part19,"metadata":part30},"required":[],"additionalProperties":false}},
+  'actions.list': {"query":{"type":"object","properties":{...part55,"sort":part57,"fields":{"type":"array"},"status":part34,"tag":part14,"created_after":part10,"created_before":part10,"updated_after":part10,"updated_before":part10,"search":part19,"metadata":part31},"required":[],"additionalProperties":false}},
   'actions.create': {"body":{"$ref":"CreateAction"}},
-  'actions.get': part52,
+  'actions.get': part53,
   'actions.update': {"body":{"$ref":"UpdateAction"}},
   'actions.delete': {},
-  'actions.listVersions': {"query":{"type":"object","properties":part54,"required":[],"additionalProperties":false}},
-  'actions.restoreVersion': part40,
+  'actions.listVersions': {"query":{"type":"object","properties":part55,"required":[],"additionalProperties":false}},
+  'actions.restoreVersion': part41,
   'actions.getSchema': {},
   'actions.test': {"body":{"$ref":"TestAction"}},
   'actions.rotateToken': {"body":{"$ref":"RotateActionToken"}},
-  'actions.listExecutions': {"query":{"type":"object","properties":{...part59,"status":part50,"token_id":part25,"source":part11,"error":part3,"created_after":part10,"created_before":part10},"required":[],"additionalProperties":false}},
-  'actions.getExecution': part52,
-  'tokens.list': {"query":{"type":"object","properties":{...part54,"sort":part53,"fields":{"type":"array"},"status":{"type":"string","enum":["active","revoked","expired","exhausted"]},"action_id":part24,"created_after":part10,"created_before":part10,"search":part19,"metadata":part30},"required":[],"additionalProperties":false}},
+  'actions.listExecutions': {"query":{"type":"object","properties":{...part60,"status":part51,"token_id":part25,"source":part11,"error":part3,"created_after":part10,"created_before":part10},"required":[],"additionalProperties":false}},
+  'actions.getExecution': part53,
+  'tokens.list': {"query":{"type":"object","properties":{...part55,"sort":part54,"fields":{"type":"array"},"status":{"type":"string","enum":["active","revoked","expired","exhausted"]},"action_id":part24,"created_after":part10,"created_before":part10,"search":part19,"metadata":part31},"required":[],"additionalProperties":false}},
   'tokens.create': {"body":{"$ref":"CreateToken"}},
-  'tokens.get': part52,
+  'tokens.get': part53,
   'tokens.delete': {},
   'tokens.rotate': {"body":{"$ref":"RotateToken"}},
-  'executions.list': {"query":{"type":"object","properties":{...part59,"action_id":part24,"status":part50,"token_id":part25,"source":part11,"error":part3,"created_after":part10,"created_before":part10},"required":[],"additionalProperties":false}},
-  'executions.get': part52,
+  'executions.list': {"query":{"type":"object","properties":{...part60,"action_id":part24,"status":part51,"token_id":part25,"source":part11,"error":part3,"created_after":part10,"created_before":part10},"required":[],"additionalProperties":false}},
+  'executions.get': part53,
   'x.manifest': {},
   'x.getExecution': {},
   'x.get': {},
   'x.dryRun': {"body":{"$ref":"CallInput"}},
   'x.execute': {"body":{"$ref":"CallInput"}},
-  'secrets.list': {"query":{"type":"object","properties":{...part54,"sort":part56,"fields":{"type":"array"},"type":part47,"created_after":part10,"created_before":part10,"updated_after":part10,"updated_before":part10,"search":part19,"metadata":part30},"required":[],"additionalProperties":false}},
+  'secrets.list': {"query":{"type":"object","properties":{...part55,"sort":part57,"fields":{"type":"array"},"type":part48,"created_after":part10,"created_before":part10,"updated_after":part10,"updated_before":part10,"search":part19,"metadata":part31},"required":[],"additionalProperties":false}},
   'secrets.create': {"body":{"$ref":"CreateSecret"}},
-  'secrets.get': part52,
+  'secrets.get': part53,
   'secrets.update': {"body":{"$ref":"UpdateSecret"}},
   'secrets.delete': {},
-  'apiKeys.list': {"query":{"type":"object","properties":{...part54,"sort":part53,"fields":{"type":"array"},"status":{"type":"string","enum":["active","revoked","expired"]},"created_after":part10,"created_before":part10,"search":part19,"metadata":part30},"required":[],"additionalProperties":false}},
+  'apiKeys.list': {"query":{"type":"object","properties":{...part55,"sort":part54,"fields":{"type":"array"},"status":{"type":"string","enum":["active","revoked","expired"]},"created_after":part10,"created_before":part10,"search":part19,"metadata":part31},"required":[],"additionalProperties":false}},
   'apiKeys.create': {"body":{"$ref":"CreateApiKey"}},
-  'apiKeys.get': part52,
+  'apiKeys.get': part53,
   'apiKeys.delete': {},
-  'workspaces.list': {"query":{"type":"object","properties":part59,"required":[],"additionalProperties":false}},
-  'workspaces.get': part52,
+  'workspaces.list': {"query":{"type":"object","properties":part60,"required":[],"additionalProperties":false}},
+  'workspaces.get': part53,
   'workspaces.update': {"body":{"$ref":"UpdateWorkspace"}},
-  'workspaces.pause': part40,
-  'workspaces.resume': part40,
-  'audit.list': {"query":{"type":"object","properties":{...part59,"action":{"$ref":"AuditAction"},"actor_id":part3,"target_id":part3,"outcome":{"type":"string","enum":["success","failure","denied"]},"created_after":part10,"created_before":part10},"required":[],"additionalProperties":false}},
-  'audit.get': part52,
+  'workspaces.pause': part41,
+  'workspaces.resume': part41,
+  'audit.list': {"query":{"type":"object","properties":{...part60,"action":{"$ref":"AuditAction"},"actor_id":part3,"target_id":part3,"outcome":{"type":"string","enum":["success","failure","denied"]},"created_after":part10,"created_before":part10},"required":[],"additionalProperties":false}},
+  'audit.get': part53,
   'health.live': {},
   'health.ready': {},
 }
@@ -258,43 +259,43 @@ export const schemas: { readonly [name: string]: Schema } = {
   AnnotationsInput: {"type":"object","properties":{"read_only":part9,"destructive":part9,"idempotent":part9,"open_world":part5},"additionalProperties":false},
   AuditAction: {"type":"string","enum":["workspace.updated","workspace.paused","workspace.resumed","api_key.created","api_key.revoked","action.created","action.updated","action.deleted","action.restored","token.created","token.revoked","token.rotated","secret.created","secret.updated","secret.deleted","credential.refused"]},
   CallInput: part12,
-  ConstraintInput: {"oneOf":[{"type":"object","required":["path","op","value"],"properties":{"path":part41,"op":{"type":"string","const":"eq"},"value":part49},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part41,"op":{"type":"string","enum":["in","not_in"]},"value":part57},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part41,"op":{"type":"string","enum":["min","max"]},"value":{"anyOf":[{"type":"number"},part3]}},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part41,"op":{"type":"string","const":"multiple_of"},"value":{"type":"number","exclusiveMinimum":0}},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part41,"op":{"type":"string","enum":["pattern","prefix","suffix"]},"value":{"type":"string","minLength":1,"maxLength":1000}},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part41,"op":{"type":"string","enum":["max_length","max_items"]},"value":part28},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part41,"op":{"type":"string","enum":["host_in","domain_in"]},"value":{"minItems":1,"maxItems":1000,"type":"array","items":part18}},"additionalProperties":false},{"type":"object","required":["path","op"],"properties":{"path":part41,"op":{"type":"string","const":"unique"}},"additionalProperties":false},{"type":"object","required":["path","op"],"properties":{"path":part41,"op":{"type":"string","enum":["required","absent"]}},"additionalProperties":false},{"type":"object","required":["path","op","constraints"],"properties":{"path":part41,"op":{"type":"string","const":"each"},"constraints":part45},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part41,"op":{"type":"string","enum":["le_field","ge_field","eq_field"]},"value":part41},"additionalProperties":false},{"type":"object","required":["op","days","from","to","timezone"],"properties":{"op":{"type":"string","const":"time_window"},"days":{"minItems":1,"maxItems":7,"type":"array","items":{"type":"string","enum":["mon","tue","wed","thu","fri","sat","sun"]}},"from":{"type":"string","pattern":"^(?:[01]\\d|2[0-3]):[0-5]\\d$"},"to":{"type":"string","pattern":"^(?:(?:[01]\\d|2[0-3]):[0-5]\\d|24:00)$"},"timezone":part13},"additionalProperties":false},{"type":"object","required":["op","constraints"],"properties":{"op":{"type":"string","const":"any_of"},"constraints":part45},"additionalProperties":false},{"type":"object","required":["op","constraint"],"properties":{"op":{"type":"string","const":"not"},"constraint":{"$ref":"ConstraintInput"}},"additionalProperties":false}]},
-  CreateAction: {"type":"object","required":["target_url","name"],"properties":{"description":{"default":"",...part8},"method":{"default":"POST",...part39},"target_url":part21,"query":part58,"headers":part58,"body_template":{"default":null},"auth_type":{"default":"none",...part36},"auth_name":{...part27,"default":null},"secret_id":{...part31,"default":null},"output_schema":part38,"response":{"default":{},...part1},"constraints":part46,"fixed_input":part38,"timeout_ms":{"default":30000,...part23},"passthrough_errors":part5,"annotations":{"default":{},"$ref":"AnnotationsInput"},"name":part16,"slug":part37,"status":{"default":"active",...part33},"rate_limit_rpm":{"default":60,...part20},"rate_limit_rph":{...part29,"default":null},"sunset_at":part32,"tags":{"default":[],...part48},"metadata":part2,"auth_value":part22,"input_schema":{"default":[],"$ref":"InputSchema"}},"additionalProperties":false},
-  CreateApiKey: {"type":"object","required":["name"],"properties":{"name":part16,"scopes":{"minItems":1,"maxItems":100,"type":"array","items":{"$ref":"Scope"}},"rate_limit_tier":{"default":null,"anyOf":[{"$ref":"Tier"},{"type":"null"}]},"allowed_ips":part63,"expires_at":part32,"metadata":part2},"additionalProperties":false},
-  CreateSecret: {"type":"object","required":["name","value"],"properties":{"name":part16,"value":part22,"expires_at":part32,"metadata":part2,"type":{"default":"generic",...part47}},"additionalProperties":false},
-  CreateToken: {"type":"object","required":["name"],"properties":{"name":part16,"action_ids":{"minItems":1,"maxItems":100,"type":"array","items":part24},"grants":{"minItems":1,"maxItems":100,"type":"array","items":{"$ref":"GrantInput"}},"not_before":part32,"expires_at":part32,"max_uses":part42,"allowed_ips":part63,"rate_limit_rpm":{"type":["integer","null"],"minimum":1,"maximum":1000000,"default":null},"metadata":part2},"additionalProperties":false},
-  GrantInput: {"type":"object","required":["action_id"],"properties":{"action_id":part24,"constraints":part46,"fixed_input":part38,"max_uses":part42},"additionalProperties":false},
-  InputField: {"type":"object","required":["name","type"],"properties":{"name":{"type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_-]{0,63}$"},"type":{"type":"string","enum":["string","number","integer","boolean","array","object"]},"required":part9,"in":{"type":"string","enum":["path","query","header","body"]},"sensitive":part9,"description":part7,"enum":part57,"format":part3,"pattern":part7,"minimum":{"type":"number"},"maximum":{"type":"number"},"min_length":part28,"max_length":part28,"max_items":part28},"additionalProperties":false},
+  ConstraintInput: {"oneOf":[{"type":"object","required":["path","op","value"],"properties":{"path":part42,"op":{"type":"string","const":"eq"},"value":part50},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part42,"op":{"type":"string","enum":["in","not_in"]},"value":part58},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part42,"op":{"type":"string","enum":["min","max"]},"value":{"anyOf":[{"type":"number"},part3]}},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part42,"op":{"type":"string","const":"multiple_of"},"value":{"type":"number","exclusiveMinimum":0}},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part42,"op":{"type":"string","enum":["pattern","prefix","suffix"]},"value":{"type":"string","minLength":1,"maxLength":1000}},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part42,"op":{"type":"string","enum":["max_length","max_items"]},"value":part29},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part42,"op":{"type":"string","enum":["host_in","domain_in"]},"value":{"minItems":1,"maxItems":1000,"type":"array","items":part18}},"additionalProperties":false},{"type":"object","required":["path","op"],"properties":{"path":part42,"op":{"type":"string","const":"unique"}},"additionalProperties":false},{"type":"object","required":["path","op"],"properties":{"path":part42,"op":{"type":"string","enum":["required","absent"]}},"additionalProperties":false},{"type":"object","required":["path","op","constraints"],"properties":{"path":part42,"op":{"type":"string","const":"each"},"constraints":part46},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part42,"op":{"type":"string","enum":["le_field","ge_field","eq_field"]},"value":part42},"additionalProperties":false},{"type":"object","required":["op","days","from","to","timezone"],"properties":{"op":{"type":"string","const":"time_window"},"days":{"minItems":1,"maxItems":7,"type":"array","items":{"type":"string","enum":["mon","tue","wed","thu","fri","sat","sun"]}},"from":{"type":"string","pattern":"^(?:[01]\\d|2[0-3]):[0-5]\\d$"},"to":{"type":"string","pattern":"^(?:(?:[01]\\d|2[0-3]):[0-5]\\d|24:00)$"},"timezone":part13},"additionalProperties":false},{"type":"object","required":["op","constraints"],"properties":{"op":{"type":"string","const":"any_of"},"constraints":part46},"additionalProperties":false},{"type":"object","required":["op","constraint"],"properties":{"op":{"type":"string","const":"not"},"constraint":{"$ref":"ConstraintInput"}},"additionalProperties":false}]},
+  CreateAction: {"type":"object","required":["target_url","name"],"properties":{"description":{"default":"",...part8},"method":{"default":"POST",...part40},"target_url":part21,"query":part59,"headers":part59,"body_template":{"default":null},"auth_type":{"default":"none",...part37},"auth_name":{...part28,"default":null},"secret_id":{...part32,"default":null},"output_schema":part39,"response":{"default":{},...part1},"constraints":part47,"fixed_input":part39,"timeout_ms":{"default":30000,...part23},"passthrough_errors":part5,"annotations":{"default":{},"$ref":"AnnotationsInput"},"name":part16,"slug":part38,"status":{"default":"active",...part34},"rate_limit_rpm":{"default":60,...part20},"rate_limit_rph":{...part30,"default":null},"concurrency_limit":{...part27,"default":null},"sunset_at":part33,"tags":{"default":[],...part49},"metadata":part2,"auth_value":part22,"input_schema":{"default":[],"$ref":"InputSchema"}},"additionalProperties":false},
+  CreateApiKey: {"type":"object","required":["name"],"properties":{"name":part16,"scopes":{"minItems":1,"maxItems":100,"type":"array","items":{"$ref":"Scope"}},"rate_limit_tier":{"default":null,"anyOf":[{"$ref":"Tier"},{"type":"null"}]},"allowed_ips":part64,"expires_at":part33,"metadata":part2},"additionalProperties":false},
+  CreateSecret: {"type":"object","required":["name","value"],"properties":{"name":part16,"value":part22,"expires_at":part33,"metadata":part2,"type":{"default":"generic",...part48}},"additionalProperties":false},
+  CreateToken: {"type":"object","required":["name"],"properties":{"name":part16,"action_ids":{"minItems":1,"maxItems":100,"type":"array","items":part24},"grants":{"minItems":1,"maxItems":100,"type":"array","items":{"$ref":"GrantInput"}},"not_before":part33,"expires_at":part33,"max_uses":part43,"allowed_ips":part64,"rate_limit_rpm":{"type":["integer","null"],"minimum":1,"maximum":1000000,"default":null},"metadata":part2},"additionalProperties":false},
+  GrantInput: {"type":"object","required":["action_id"],"properties":{"action_id":part24,"constraints":part47,"fixed_input":part39,"max_uses":part43},"additionalProperties":false},
+  InputField: {"type":"object","required":["name","type"],"properties":{"name":{"type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_-]{0,63}$"},"type":{"type":"string","enum":["string","number","integer","boolean","array","object"]},"required":part9,"in":{"type":"string","enum":["path","query","header","body"]},"sensitive":part9,"description":part7,"enum":part58,"format":part3,"pattern":part7,"minimum":{"type":"number"},"maximum":{"type":"number"},"min_length":part29,"max_length":part29,"max_items":part29},"additionalProperties":false},
   InputSchema: {"anyOf":[{"maxItems":200,"type":"array","items":{"$ref":"InputField"}},part12]},
   Metadata: {"type":"object","maxProperties":20,"propertyNames":{"type":"string","minLength":1,"maxLength":40},"additionalProperties":part4},
-  ResponsePolicyInput: {"type":"object","properties":{"fields":part51,"redact":part51,"max_bytes":{"default":1048576,"type":"integer","minimum":1,"maximum":10485760},"headers":{"maxItems":50,"type":["array","null"],"default":null,"items":part17}},"additionalProperties":false},
-  RotateActionToken: {"type":"object","properties":{"name":part16,"expires_at":part32,...part44},"additionalProperties":false},
-  RotateToken: {"type":"object","properties":part44,"additionalProperties":false},
+  ResponsePolicyInput: {"type":"object","properties":{"fields":part52,"redact":part52,"max_bytes":{"default":1048576,"type":"integer","minimum":1,"maximum":10485760},"headers":{"maxItems":50,"type":["array","null"],"default":null,"items":part17}},"additionalProperties":false},
+  RotateActionToken: {"type":"object","properties":{"name":part16,"expires_at":part33,...part45},"additionalProperties":false},
+  RotateToken: {"type":"object","properties":part45,"additionalProperties":false},
   Scope: {"type":"string","enum":["read","write","*","workspaces:read","workspaces:write","api-keys:read","api-keys:write","api-keys:delete","actions:read","actions:write","actions:delete","actions:execute","tokens:read","tokens:write","tokens:delete","executions:read","secrets:read","secrets:write","secrets:delete","audit:read"]},
   TestAction: {"type":"object","properties":{"input":{"default":{},...part12},"token_id":{"type":["string","null"],"pattern":"^tok_[0-9A-Za-z]{22}$","default":null}},"additionalProperties":false},
   Tier: {"type":"string","enum":["self_hosted","free","starter","pro","business","agency","enterprise"]},
-  UpdateAction: {"type":"object","properties":{"description":part8,"method":part39,"target_url":part21,"query":part55,"headers":part55,"body_template":{},"auth_type":part36,"auth_name":part27,"secret_id":part31,"output_schema":part26,"response":part1,"constraints":part35,"fixed_input":part26,"timeout_ms":part23,"passthrough_errors":{"type":"boolean"},"annotations":{"$ref":"AnnotationsInput"},"name":part16,"slug":part37,"status":part33,"rate_limit_rpm":part20,"rate_limit_rph":part29,"sunset_at":part15,"tags":part48,"metadata":{"$ref":"Metadata"},"input_schema":{"$ref":"InputSchema"},"auth_value":part22,"version":{"type":"integer","minimum":1,"maximum":9007199254740991}},"additionalProperties":false},
+  UpdateAction: {"type":"object","properties":{"description":part8,"method":part40,"target_url":part21,"query":part56,"headers":part56,"body_template":{},"auth_type":part37,"auth_name":part28,"secret_id":part32,"output_schema":part26,"response":part1,"constraints":part36,"fixed_input":part26,"timeout_ms":part23,"passthrough_errors":{"type":"boolean"},"annotations":{"$ref":"AnnotationsInput"},"name":part16,"slug":part38,"status":part34,"rate_limit_rpm":part20,"rate_limit_rph":part30,"concurrency_limit":part27,"sunset_at":part15,"tags":part49,"metadata":{"$ref":"Metadata"},"input_schema":{"$ref":"InputSchema"},"auth_value":part22,"version":{"type":"integer","minimum":1,"maximum":9007199254740991}},"additionalProperties":false},
   UpdateSecret: {"type":"object","properties":{"name":part16,"value":part22,"expires_at":part15,"metadata":{"$ref":"Metadata"}},"additionalProperties":false},
   UpdateWorkspace: {"type":"object","properties":{"name":part16,"tier":{"$ref":"Tier"},"settings":{"type":"object","properties":{"timezone":part13,"locale":{"type":"string","minLength":1,"maxLength":35},"execution_retention_days":{"type":"integer","minimum":1,"maximum":3650},"payload_capture":{"type":"string","enum":["none","errors","all"]},"allowed_hosts":{"maxItems":100,"type":"array","items":part18}},"additionalProperties":false},"metadata":{"$ref":"Metadata"}},"additionalProperties":false},
 }
 
 /** An object of each kind before anything was said about it: empty where that is allowed, else the example. */
 export const blanks: { readonly [name: string]: object } = {
-  Action: {"id":"act_06Wz1Xb4mJq0YcT7eKs2hU","object":"action","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","metadata":{},"created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","description":"Refunds a charge, in full or in part","method":"POST","target_url":"https://api.example.com/v1/charges/{charge_id}/refund","query":null,"headers":null,"body_template":null,"auth_type":"none","auth_name":null,"secret_id":null,"output_schema":null,"response":part34,"constraints":[],"fixed_input":null,"timeout_ms":30000,"passthrough_errors":true,"annotations":part43,"name":"Refund a charge","slug":"refund-a-charge","status":"active","rate_limit_rpm":60,"rate_limit_rph":null,"sunset_at":null,"tags":[],"input_schema":{},"version":1},
+  Action: {"id":"act_06Wz1Xb4mJq0YcT7eKs2hU","object":"action","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","metadata":{},"created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","description":"Refunds a charge, in full or in part","method":"POST","target_url":"https://api.example.com/v1/charges/{charge_id}/refund","query":null,"headers":null,"body_template":null,"auth_type":"none","auth_name":null,"secret_id":null,"output_schema":null,"response":part35,"constraints":[],"fixed_input":null,"timeout_ms":30000,"passthrough_errors":true,"annotations":part44,"name":"Refund a charge","slug":"refund-a-charge","status":"active","rate_limit_rpm":60,"rate_limit_rph":null,"concurrency_limit":null,"sunset_at":null,"tags":[],"input_schema":{},"version":1},
   ActionSchema: {"object":"action_schema","action_id":"act_06Wz1Xb4mJq0YcT7eKs2hU","version":1,"input_schema":{},"output_schema":null},
-  ActionVersion: {"object":"action_version","action_id":"act_06Wz1Xb4mJq0YcT7eKs2hU","version":1,"definition":{"description":"Refunds a charge, in full or in part","method":"POST","target_url":"https://api.example.com/v1/charges/{charge_id}/refund","query":null,"headers":null,"body_template":null,"auth_type":"none","auth_name":null,"secret_id":null,"input_schema":{},"output_schema":null,"response":part34,"constraints":[],"fixed_input":null,"timeout_ms":30000,"passthrough_errors":true,"annotations":part43},"created_at":"2026-01-15T10:30:00.000Z","created_by":null},
-  ApiKey: part60,
+  ActionVersion: {"object":"action_version","action_id":"act_06Wz1Xb4mJq0YcT7eKs2hU","version":1,"definition":{"description":"Refunds a charge, in full or in part","method":"POST","target_url":"https://api.example.com/v1/charges/{charge_id}/refund","query":null,"headers":null,"body_template":null,"auth_type":"none","auth_name":null,"secret_id":null,"input_schema":{},"output_schema":null,"response":part35,"constraints":[],"fixed_input":null,"timeout_ms":30000,"passthrough_errors":true,"annotations":part44},"created_at":"2026-01-15T10:30:00.000Z","created_by":null},
+  ApiKey: part61,
   AuditEvent: {"id":"aud_06Wz1Xb4mJq0YcT7eKs2hU","object":"audit_event","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","created_at":"2026-01-15T10:30:00.000Z","action":"workspace.updated","occurred_at":"2026-01-15T10:30:00.000Z","outcome":"success","actor":{"type":"api_key","id":null,"name":null},"targets":[],"changes":[],"context":{"ip":"203.0.113.7","user_agent":null,"request_id":"req_06Wz1Xb4mJq0YcT7eKs2hU"},"seq":1,"prev_hash":"b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9","hash":"b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9"},
-  Callable: {"object":"callable","id":"act_06Wz1Xb4mJq0YcT7eKs2hU","slug":"refund-a-charge","name":"Refund a charge","description":"Refunds a charge, in full or in part","version":1,"input_schema":{},"output_schema":null,"constraints":[],"annotations":part43,"examples":[],"limits":{"rate_limit_rpm":60,"rate_limit_rph":null,"uses_left":49}},
-  CreatedApiKey: {...part60,"key":"sk_…"},
-  CreatedToken: part62,
+  Callable: {"object":"callable","id":"act_06Wz1Xb4mJq0YcT7eKs2hU","slug":"refund-a-charge","name":"Refund a charge","description":"Refunds a charge, in full or in part","version":1,"input_schema":{},"output_schema":null,"constraints":[],"annotations":part44,"examples":[],"limits":{"rate_limit_rpm":60,"rate_limit_rph":null,"uses_left":49}},
+  CreatedApiKey: {...part61,"key":"sk_…"},
+  CreatedToken: part63,
   DryRun: {"object":"dry_run","action_id":"act_06Wz1Xb4mJq0YcT7eKs2hU","version":1,"allowed":true,"decision":{"allowed":true,"policy_revision":"action:3 token:2026-01-15T10:30:00.000Z","matched":[],"rule":null,"path":null,"accepted":null},"request":null},
   Execution: {"id":"exec_06Wz1Xb4mJq0YcT7eKs2hU","object":"execution","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","kind":"action","status":"completed","source":"proxy","action_id":"act_06Wz1Xb4mJq0YcT7eKs2hU","version":1,"token_id":null,"input":{"charge_id":"ch_1","amount":1200},"output":part6,"error":null,"upstream":null,"decision":null,"started_at":null,"completed_at":null,"duration_ms":null},
   Health: {"status":"ok"},
   Manifest: {"object":"manifest","token":{"id":"tok_06Wz1Xb4mJq0YcT7eKs2hU","name":"support-bot","expires_at":null,"uses_left":null,"rate_limit_rpm":null},"callables":[]},
-  RotatedActionToken: {...part62,"revoked_token_ids":[],"unaffected_token_ids":[]},
+  RotatedActionToken: {...part63,"revoked_token_ids":[],"unaffected_token_ids":[]},
   Secret: {"id":"sec_06Wz1Xb4mJq0YcT7eKs2hU","object":"secret","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","metadata":{},"created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","name":"Payments API key","type":"bearer","status":"active","version":1,"fingerprint":"9f2c41d0a7b3e856","expires_at":null,"last_rotated_at":"2026-01-15T10:30:00.000Z","used_by":[]},
-  Token: part61,
+  Token: part62,
   UpstreamAnswer: part6,
   Workspace: {"id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","object":"workspace","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","metadata":{},"created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","name":"Acme","slug":"acme","tier":"self_hosted","status":"active","settings":{"timezone":"UTC","locale":"en","execution_retention_days":30,"payload_capture":"all","allowed_hosts":[]}},
 }

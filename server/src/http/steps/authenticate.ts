@@ -15,7 +15,7 @@ export const identify = async (
   try {
     await authenticate(deps, req, auth)
   } catch (refusal) {
-    limitUnknown(deps, req, res)
+    await limitUnknown(deps, req, res)
     throw refusal
   }
 }
