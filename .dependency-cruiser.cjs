@@ -140,6 +140,13 @@ module.exports = {
       to: { pathNot: ['^server/src/vault/', '^(node:)?(crypto|fs/promises|path)$'] },
     },
     {
+      name: 'redis-is-optional',
+      comment: 'The client of Redis is loaded only where limits are shared, so only what is loaded then imports it.',
+      severity: 'error',
+      from: { path: '^server/src', pathNot: ['^server/src/db/redis/', test] },
+      to: { path: '^node_modules/ioredis/' },
+    },
+    {
       name: 'one-door-to-the-network',
       severity: 'error',
       from: { path: '^server/src', pathNot: ['^server/src/proxy/egress', test] },

@@ -14,6 +14,13 @@ const Environment = z.object({
       'must be a postgres:// URL',
     )
     .optional(),
+  REDIS_URL: z
+    .string()
+    .refine(
+      (value) => /^rediss?:\/\//.test(value) && URL.canParse(value),
+      'must be a redis:// or rediss:// URL',
+    )
+    .optional(),
   NARROWAPI_DATA_DIR: z.string().min(1).default('.narrowapi'),
   NARROWAPI_MASTER_KEY: z.string().min(1).optional(),
   NARROWAPI_EGRESS_ALLOW: z.string().default(''),
@@ -29,6 +36,8 @@ export type Config = Readonly<{
   port: number
   host: string
   databaseUrl: string | null
+  /** Where limits are shared between servers; null counts them for this server alone. */
+  redisUrl: string | null
   dataDir: string
   masterKey: string | null
   egressAllow: EgressAllow
@@ -51,6 +60,7 @@ export const readConfig = (environment: NodeJS.ProcessEnv = process.env): Config
     port: env.PORT,
     host: env.HOST,
     databaseUrl: env.DATABASE_URL ?? null,
+    redisUrl: env.REDIS_URL ?? null,
     dataDir: isAbsolute(env.NARROWAPI_DATA_DIR) ? env.NARROWAPI_DATA_DIR : resolve(env.NARROWAPI_DATA_DIR),
     masterKey: env.NARROWAPI_MASTER_KEY ?? null,
     egressAllow: readEgressAllow(env.NARROWAPI_EGRESS_ALLOW),

@@ -1,12 +1,11 @@
 import { type KeyObject, randomBytes } from 'node:crypto'
-import { join } from 'node:path'
 import { type Clock, systemClock } from './clock.ts'
 import type { Config } from './config.ts'
-import { startEmbedded } from './db/embedded.ts'
+import { openDatabase } from './database.ts'
 import { type Cursors, createCursors } from './db/keyset.ts'
-import { migrate } from './db/migrate.ts'
-import { RateLimiter } from './db/rate-limit.ts'
-import { type Connection, connect, type Pool } from './db/sql.ts'
+import { type Limiter, RateLimiter } from './db/rate-limit.ts'
+import type { SharedLimiter } from './db/redis/shared-limiter.ts'
+import { connect, type Pool } from './db/sql.ts'
 import { createIds, type Ids } from './ids.ts'
 import { openInstallation } from './installation.ts'
 import type { Log } from './log.ts'
@@ -17,7 +16,7 @@ import { Recorder } from './proxy/record.ts'
 import { Refusals } from './proxy/refusals.ts'
 import { Usage } from './proxy/usage.ts'
 import { createReplies, type Replies } from './replies.ts'
-import { type Keyring, loadOrCreateMasterKey, parseMasterKeys } from './vault/keys.ts'
+import type { Keyring } from './vault/keys.ts'
 
 /** Everything the server is made of. Built once, at start; tests build their own with another clock. */
 export type Deps = {
@@ -33,7 +32,7 @@ export type Deps = {
   pepper: KeyObject
   cursors: Cursors
   replies: Replies
-  limiter: RateLimiter
+  limiter: Limiter
   authority: Authority
   catalogue: Catalogue
   recorder: Recorder
@@ -59,26 +58,20 @@ export type Running = {
 
 export const createDeps = async (config: Config, log: Log, clock: Clock = systemClock): Promise<Running> => {
   const ids = createIds(() => clock.now().getTime(), randomBytes)
-  const embedded = config.databaseUrl === null ? await startEmbedded({ dataDir: config.dataDir, log }) : null
+  const database = await openDatabase(config, log)
+  const { connection, keyring } = database
   const pools: Pool[] = []
-  const open = (connection: Connection, role: Parameters<typeof connect>[1], max: number): Pool => {
+  const open = (role: Parameters<typeof connect>[1], max: number): Pool => {
     const pool = connect(connection, role, { max })
     pools.push(pool)
     return pool
   }
+  let shared: SharedLimiter | null = null
   try {
-    const connection = config.databaseUrl ?? embedded?.connection
-    if (connection === undefined) throw new Error('There is no database to connect to')
-    const keyring =
-      config.masterKey === null
-        ? await loadOrCreateMasterKey(join(config.dataDir, 'master.key'))
-        : parseMasterKeys(config.masterKey)
-    const owner = open(connection, 'owner', 1)
-    const applied = await migrate(owner)
-    if (applied.length > 0) log.info({ migrations: applied }, 'the schema was brought up to date')
-    await owner.end()
-    const app = open(connection, 'narrowapi_app', 10)
-    const system = open(connection, 'narrowapi_system', 8)
+    const app = open('narrowapi_app', 10)
+    const system = open('narrowapi_system', 8)
+    const own = new RateLimiter()
+    shared = config.redisUrl === null ? null : await share(config.redisUrl, own, log)
     const { pepper, cursorKey, ownerKey } = await openInstallation({ system, keyring, clock, ids })
 
     let listening: { address: string; port: number } | null = null
@@ -98,10 +91,10 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
       pepper,
       cursors: createCursors(cursorKey),
       replies: createReplies(keyring),
-      limiter: new RateLimiter(),
+      limiter: shared ?? own,
       authority,
       catalogue,
-      recorder: new Recorder({ pipe: open(connection, 'narrowapi_system', 1), system, log }),
+      recorder: new Recorder({ pipe: open('narrowapi_system', 1), system, log }),
       refusals: new Refusals({ app, log, ids, now: date }),
       usage: new Usage({ system, log, now: date }),
       egress: new Egress({ allow: config.egressAllow, ownAddresses: () => (listening ? [listening] : []) }),
@@ -127,15 +120,23 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
         await deps.recorder.drain()
         await deps.refusals.drain()
         await deps.usage.stop()
+        shared?.close()
         await Promise.all(pools.map((pool) => pool.end({ timeout: 5 })))
-        await embedded?.stop()
+        await database.close()
       },
     }
   } catch (error) {
+    shared?.close()
     await Promise.all(pools.map((pool) => pool.end({ timeout: 1 })))
-    await embedded?.stop()
+    await database.close()
     throw error
   }
+}
+
+/** Loads the Redis client only where it is used. */
+const share = async (url: string, own: RateLimiter, log: Log): Promise<SharedLimiter> => {
+  const { shareLimits } = await import('./db/redis/shared-limiter.ts')
+  return shareLimits(url, own, log)
 }
 
 /**

@@ -1,4 +1,4 @@
-import { fullState, type Slot, Slots } from './slots.ts'
+import { type Slot, Slots } from './slots.ts'
 
 /**
  * Fixed windows in memory, one server's own count. A window begins with its first request, so the worst burst
@@ -104,4 +104,16 @@ const stateOf = ({ name, limit, windowMs }: Limit, window: Window): LimitState &
   remaining: Math.max(0, limit - window.used),
   resetsAt: window.startedAt + windowMs,
   window,
+})
+
+/** Nobody knows when a call will end, so a caller is told to come back soon. */
+const comeBackMs = 1_000
+
+/** What is told when every slot is held. */
+export const fullState = ({ name, limit }: Slot, at: number): LimitState => ({
+  name,
+  limit,
+  remaining: 0,
+  windowMs: comeBackMs,
+  resetsAt: at + comeBackMs,
 })

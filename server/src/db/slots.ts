@@ -1,5 +1,3 @@
-import type { LimitState } from './rate-limit.ts'
-
 /** A place among the calls that may be under way at once. */
 export type Slot = {
   /** What is limited, as `<policy>:<subject>`. */
@@ -36,15 +34,3 @@ export class Slots {
     for (const held of this.#held.values()) yield* held
   }
 }
-
-/** Nobody knows when a call will end, so a caller is told to come back soon. */
-const comeBackMs = 1_000
-
-/** What is told when every slot is held. */
-export const fullState = ({ name, limit }: Slot, at: number): LimitState => ({
-  name,
-  limit,
-  remaining: 0,
-  windowMs: comeBackMs,
-  resetsAt: at + comeBackMs,
-})
