@@ -1,6 +1,10 @@
 import { isAbsolute, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { type EgressAllow, parseEgressAllow } from './proxy/egress-allow.ts'
+
+/** Each worker holds up to six connections, and the embedded database takes a hundred. */
+const maxEmbeddedWorkers = 16
 
 const Port = z.coerce.number().int().min(0).max(65_535)
 
@@ -21,6 +25,9 @@ const Environment = z.object({
       'must be a redis:// or rediss:// URL',
     )
     .optional(),
+  NARROWAPI_WORKERS: z.coerce.number().int().min(1).max(64).default(1),
+  /** Set by the first process for those it starts. */
+  NARROWAPI_WORKER: z.coerce.number().int().min(1).optional(),
   NARROWAPI_DATA_DIR: z.string().min(1).default('.narrowapi'),
   NARROWAPI_MASTER_KEY: z.string().min(1).optional(),
   NARROWAPI_EGRESS_ALLOW: z.string().default(''),
@@ -38,6 +45,10 @@ export type Config = Readonly<{
   databaseUrl: string | null
   /** Where limits are shared between servers; null counts them for this server alone. */
   redisUrl: string | null
+  /** How many processes serve on this machine. */
+  workers: number
+  /** Which of them this one is; null for the first process. */
+  worker: number | null
   dataDir: string
   masterKey: string | null
   egressAllow: EgressAllow
@@ -56,11 +67,18 @@ export const readConfig = (environment: NodeJS.ProcessEnv = process.env): Config
     throw new Error(`The environment is not usable:\n  ${problems.join('\n  ')}`)
   }
   const env = parsed.data
+  if (env.DATABASE_URL === undefined && env.NARROWAPI_WORKERS > maxEmbeddedWorkers) {
+    throw new Error(
+      `The environment is not usable:\n  NARROWAPI_WORKERS: the embedded database has connections for ${maxEmbeddedWorkers}; for more set DATABASE_URL`,
+    )
+  }
   return Object.freeze({
     port: env.PORT,
     host: env.HOST,
     databaseUrl: env.DATABASE_URL ?? null,
     redisUrl: env.REDIS_URL ?? null,
+    workers: env.NARROWAPI_WORKERS,
+    worker: env.NARROWAPI_WORKER ?? null,
     dataDir: isAbsolute(env.NARROWAPI_DATA_DIR) ? env.NARROWAPI_DATA_DIR : resolve(env.NARROWAPI_DATA_DIR),
     masterKey: env.NARROWAPI_MASTER_KEY ?? null,
     egressAllow: readEgressAllow(env.NARROWAPI_EGRESS_ALLOW),
@@ -68,6 +86,13 @@ export const readConfig = (environment: NodeJS.ProcessEnv = process.env): Config
     logLevel: env.LOG_LEVEL,
     checkReplies: env.NODE_ENV !== 'production',
   })
+}
+
+/** The same with what the command line says, which wins: `--workers N`. */
+export const readCommand = (args: readonly string[] = process.argv.slice(2)): Config => {
+  const { values } = parseArgs({ args: [...args], options: { workers: { type: 'string' } } })
+  const { workers } = values
+  return readConfig(workers === undefined ? process.env : { ...process.env, NARROWAPI_WORKERS: workers })
 }
 
 const readEgressAllow = (text: string): EgressAllow => {

@@ -68,8 +68,8 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
   }
   let shared: SharedLimiter | null = null
   try {
-    const app = open('narrowapi_app', 10)
-    const system = open('narrowapi_system', 8)
+    const app = open('narrowapi_app', shareOf(10, config.workers))
+    const system = open('narrowapi_system', shareOf(8, config.workers))
     const own = new RateLimiter()
     shared = config.redisUrl === null ? null : await share(config.redisUrl, own, log)
     const { pepper, cursorKey, ownerKey } = await openInstallation({ system, keyring, clock, ids })
@@ -132,6 +132,10 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
     throw error
   }
 }
+
+/** The workers of a machine share what one server would open, since they share its work. */
+const shareOf = (connections: number, workers: number): number =>
+  Math.max(2, Math.ceil(connections / workers))
 
 /** Loads the Redis client only where it is used. */
 const share = async (url: string, own: RateLimiter, log: Log): Promise<SharedLimiter> => {
