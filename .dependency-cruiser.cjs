@@ -141,7 +141,8 @@ module.exports = {
     },
     {
       name: 'redis-is-optional',
-      comment: 'The client of Redis is loaded only where limits are shared, so only what is loaded then imports it.',
+      comment:
+        'The client of Redis is loaded only where limits are shared, so only what is loaded then imports it.',
       severity: 'error',
       from: { path: '^server/src', pathNot: ['^server/src/db/redis/', test] },
       to: { path: '^node_modules/ioredis/' },
