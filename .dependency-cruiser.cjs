@@ -154,6 +154,14 @@ module.exports = {
       to: { path: '^node_modules/(prom-client|@opentelemetry)/' },
     },
     {
+      name: 'redis-is-optional',
+      comment:
+        'The client of Redis is loaded only where limits are shared, so only what is loaded then imports it.',
+      severity: 'error',
+      from: { path: '^server/src', pathNot: ['^server/src/db/redis/', test] },
+      to: { path: '^node_modules/ioredis/' },
+    },
+    {
       name: 'one-door-to-the-network',
       severity: 'error',
       from: { path: '^server/src', pathNot: ['^server/src/proxy/egress', test] },

@@ -762,6 +762,11 @@ export interface components {
             /** @description Calls an hour, over all tokens; null for no limit */
             rate_limit_rph: number | null;
             /**
+             * @description Calls under way at once, over all tokens; one more is refused with `rate_limited`. Null for no limit.
+             * @example 10
+             */
+            concurrency_limit: number | null;
+            /**
              * Format: date-time
              * @description From then on calls are refused with `sunset`
              */
@@ -1888,6 +1893,12 @@ export interface components {
              * @default null
              */
             rate_limit_rph?: number | null;
+            /**
+             * @description Calls under way at once, over all tokens; one more is refused with `rate_limited`. Null for no limit.
+             * @default null
+             * @example 10
+             */
+            concurrency_limit?: number | null;
             /**
              * Format: date-time
              * @description From then on calls are refused with `sunset`
@@ -3270,6 +3281,11 @@ export interface components {
             rate_limit_rpm?: number;
             /** @description Calls an hour, over all tokens; null for no limit */
             rate_limit_rph?: number | null;
+            /**
+             * @description Calls under way at once, over all tokens; one more is refused with `rate_limited`. Null for no limit.
+             * @example 10
+             */
+            concurrency_limit?: number | null;
             /**
              * Format: date-time
              * @description From then on calls are refused with `sunset`

@@ -1,8 +1,12 @@
 import { isAbsolute, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { type EgressAllow, parseEgressAllow } from './proxy/egress-allow.ts'
 
 const HttpUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' })
+/** Each worker holds up to six connections, and the embedded database takes a hundred. */
+const maxEmbeddedWorkers = 16
+
 const Port = z.coerce.number().int().min(0).max(65_535)
 
 const Environment = z.object({
@@ -17,6 +21,16 @@ const Environment = z.object({
       'must be a postgres:// URL',
     )
     .optional(),
+  REDIS_URL: z
+    .string()
+    .refine(
+      (value) => /^rediss?:\/\//.test(value) && URL.canParse(value),
+      'must be a redis:// or rediss:// URL',
+    )
+    .optional(),
+  NARROWAPI_WORKERS: z.coerce.number().int().min(1).max(64).default(1),
+  /** Set by the first process for those it starts. */
+  NARROWAPI_WORKER: z.coerce.number().int().min(1).optional(),
   NARROWAPI_DATA_DIR: z.string().min(1).default('.narrowapi'),
   NARROWAPI_MASTER_KEY: z.string().min(1).optional(),
   NARROWAPI_EGRESS_ALLOW: z.string().default(''),
@@ -35,17 +49,25 @@ const Environment = z.object({
 export const variables: readonly string[] = Object.keys(Environment.shape)
 
 /** Whoever can reach the port of the callers must not find the figures there. 0 is a free port for each. */
-const Usable = Environment.refine(({ PORT, METRICS_PORT }) => METRICS_PORT !== PORT || PORT === 0, {
-  path: ['METRICS_PORT'],
-  message: 'must be another port than PORT',
-})
+/** Each worker serves its figures on a port of its own, in a row. */
+const Usable = Environment.refine(
+  ({ PORT, METRICS_PORT = 0, NARROWAPI_WORKERS }) =>
+    PORT === 0 || METRICS_PORT === 0 || PORT < METRICS_PORT || PORT >= METRICS_PORT + NARROWAPI_WORKERS,
+  { path: ['METRICS_PORT'], message: 'must be another port than PORT, and so must that of each worker' },
+)
 
 export type Config = Readonly<{
   port: number
   host: string
-  /** Where the figures are served, apart from callers; null serves them nowhere. */
-  metrics: Readonly<{ port: number; host: string }> | null
+  /** Where the figures are served, apart from callers: those of each worker on a port of its own; null serves them nowhere. */
+  metrics: Readonly<{ port: number; host: string; ofAll: readonly number[] }> | null
   databaseUrl: string | null
+  /** Where limits are shared between servers; null counts them for this server alone. */
+  redisUrl: string | null
+  /** How many processes serve on this machine. */
+  workers: number
+  /** Which of them this one is; null for the first process. */
+  worker: number | null
   dataDir: string
   masterKey: string | null
   egressAllow: EgressAllow
@@ -66,11 +88,19 @@ export const readConfig = (environment: NodeJS.ProcessEnv = process.env): Config
     throw new Error(`The environment is not usable:\n  ${problems.join('\n  ')}`)
   }
   const env = parsed.data
+  if (env.DATABASE_URL === undefined && env.NARROWAPI_WORKERS > maxEmbeddedWorkers) {
+    throw new Error(
+      `The environment is not usable:\n  NARROWAPI_WORKERS: the embedded database has connections for ${maxEmbeddedWorkers}; for more set DATABASE_URL`,
+    )
+  }
   return Object.freeze({
     port: env.PORT,
     host: env.HOST,
-    metrics: env.METRICS_PORT === undefined ? null : { port: env.METRICS_PORT, host: env.METRICS_HOST },
+    metrics: readMetrics(env),
     databaseUrl: env.DATABASE_URL ?? null,
+    redisUrl: env.REDIS_URL ?? null,
+    workers: env.NARROWAPI_WORKERS,
+    worker: env.NARROWAPI_WORKER ?? null,
     dataDir: isAbsolute(env.NARROWAPI_DATA_DIR) ? env.NARROWAPI_DATA_DIR : resolve(env.NARROWAPI_DATA_DIR),
     masterKey: env.NARROWAPI_MASTER_KEY ?? null,
     egressAllow: readEgressAllow(env.NARROWAPI_EGRESS_ALLOW),
@@ -92,6 +122,26 @@ const readExportsTraces = (env: z.output<typeof Environment>): boolean => {
   const protocol = env[name] ?? 'http/protobuf'
   if (protocol === 'http/protobuf') return true
   throw new Error(`The environment is not usable:\n  ${name}: must be http/protobuf`)
+}
+
+/** A scrape of a port that workers share would reach one of them by chance, so they have ports in a row. */
+const readMetrics = ({
+  METRICS_PORT: first,
+  METRICS_HOST: host,
+  NARROWAPI_WORKERS: workers,
+  NARROWAPI_WORKER: worker = 1,
+}: z.output<typeof Environment>): Config['metrics'] => {
+  if (first === undefined) return null
+  if (first === 0) return { port: 0, host, ofAll: [] }
+  const ofAll = Array.from({ length: workers }, (_, index) => first + index)
+  return { port: first + worker - 1, host, ofAll }
+}
+
+/** The same with what the command line says, which wins: `--workers N`. */
+export const readCommand = (args: readonly string[] = process.argv.slice(2)): Config => {
+  const { values } = parseArgs({ args: [...args], options: { workers: { type: 'string' } } })
+  const { workers } = values
+  return readConfig(workers === undefined ? process.env : { ...process.env, NARROWAPI_WORKERS: workers })
 }
 
 const readEgressAllow = (text: string): EgressAllow => {

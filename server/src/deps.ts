@@ -1,14 +1,13 @@
 import { createHmac, type KeyObject, randomBytes } from 'node:crypto'
-import { join } from 'node:path'
 import { type Clock, systemClock } from './clock.ts'
 import type { Config } from './config.ts'
-import { startEmbedded } from './db/embedded.ts'
+import { openDatabase } from './database.ts'
 import { type Cursors, createCursors } from './db/keyset.ts'
-import { migrate } from './db/migrate.ts'
 import { makeMonths } from './db/months.ts'
 import { cautiousNow } from './db/now.ts'
-import { RateLimiter } from './db/rate-limit.ts'
-import { type Connection, connect, isUnavailable, type Pool } from './db/sql.ts'
+import { type Limiter, RateLimiter } from './db/rate-limit.ts'
+import type { SharedLimiter } from './db/redis/shared-limiter.ts'
+import { connect, isUnavailable, type Pool } from './db/sql.ts'
 import { createIds, type Ids } from './ids.ts'
 import { openInstallation } from './installation.ts'
 import type { Log } from './log.ts'
@@ -24,7 +23,7 @@ import { Refusals } from './proxy/refusals.ts'
 import { Usage } from './proxy/usage.ts'
 import { createReplies, type Replies } from './replies.ts'
 import { startTracing, type Tracing } from './tracing.ts'
-import { type Keyring, loadOrCreateMasterKey, parseMasterKeys } from './vault/keys.ts'
+import type { Keyring } from './vault/keys.ts'
 
 /** Everything the server is made of. Built once, at start; tests build their own with another clock. */
 export type Deps = {
@@ -42,7 +41,7 @@ export type Deps = {
   pepper: KeyObject
   cursors: Cursors
   replies: Replies
-  limiter: RateLimiter
+  limiter: Limiter
   authority: Authority
   catalogue: Catalogue
   recorder: Recorder
@@ -75,26 +74,22 @@ export type Running = {
 
 export const createDeps = async (config: Config, log: Log, clock: Clock = systemClock): Promise<Running> => {
   const ids = createIds(() => clock.now().getTime(), randomBytes)
-  const embedded = config.databaseUrl === null ? await startEmbedded({ dataDir: config.dataDir, log }) : null
+  const database = await openDatabase(config, log)
+  const { connection, keyring } = database
   const pools: Pool[] = []
-  const open = (connection: Connection, role: Parameters<typeof connect>[1], max: number): Pool => {
+  const open = (role: Parameters<typeof connect>[1], max: number): Pool => {
     const pool = connect(connection, role, { max })
     pools.push(pool)
     return pool
   }
+  let shared: SharedLimiter | null = null
   try {
-    const connection = config.databaseUrl ?? embedded?.connection
-    if (connection === undefined) throw new Error('There is no database to connect to')
-    const keyring =
-      config.masterKey === null
-        ? await loadOrCreateMasterKey(join(config.dataDir, 'master.key'))
-        : parseMasterKeys(config.masterKey)
-    const owner = open(connection, 'owner', 1)
-    const applied = await migrate(owner)
-    if (applied.length > 0) log.info({ migrations: applied }, 'the schema was brought up to date')
+    const owner = open('owner', 1)
     await prepareMonths(owner, log, clock)
-    const app = open(connection, 'narrowapi_app', 10)
-    const system = open(connection, 'narrowapi_system', 8)
+    const app = open('narrowapi_app', shareOf(10, config.workers))
+    const system = open('narrowapi_system', shareOf(8, config.workers))
+    const own = new RateLimiter()
+    shared = config.redisUrl === null ? null : await share(config.redisUrl, own, log)
     const tracing = await startTracing(config, log)
     const { pepper, cursorKey, ownerKey } = await openInstallation({ system, keyring, clock, ids })
 
@@ -127,15 +122,10 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
       pepper,
       cursors: createCursors(cursorKey),
       replies: createReplies(keyring),
-      limiter: new RateLimiter(),
+      limiter: shared ?? own,
       authority,
       catalogue,
-      recorder: new Recorder({
-        pipe: open(connection, 'narrowapi_system', 1),
-        system,
-        log,
-        figures: metrics.records,
-      }),
+      recorder: new Recorder({ pipe: open('narrowapi_system', 1), system, log, figures: metrics.records }),
       refusals: new Refusals({ app, log, ids, now: date }),
       usage: new Usage({ system, log, now: date }),
       egress,
@@ -169,14 +159,16 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
         await deps.recorder.drain()
         await deps.refusals.drain()
         await deps.usage.stop()
+        shared?.close()
         await tracing?.close()
         await Promise.all(pools.map((pool) => pool.end({ timeout: 5 })))
-        await embedded?.stop()
+        await database.close()
       },
     }
   } catch (error) {
+    shared?.close()
     await Promise.all(pools.map((pool) => pool.end({ timeout: 1 })))
-    await embedded?.stop()
+    await database.close()
     throw error
   }
 }
@@ -190,6 +182,16 @@ const prepareMonths = async (owner: Pool, log: Log, clock: Clock): Promise<void>
     if (!isUnavailable(error)) throw error
     log.warn({ error }, 'partitions are not made yet: the table of executions was in use')
   }
+}
+
+/** The workers of a machine share what one server would open, since they share its work. */
+const shareOf = (connections: number, workers: number): number =>
+  Math.max(2, Math.ceil(connections / workers))
+
+/** Loads the Redis client only where it is used. */
+const share = async (url: string, own: RateLimiter, log: Log): Promise<SharedLimiter> => {
+  const { shareLimits } = await import('./db/redis/shared-limiter.ts')
+  return shareLimits(url, own, log)
 }
 
 /**

@@ -24,3 +24,10 @@ export const createLog = (level: string, destination?: DestinationStream): Log =
     },
     destination ?? pino.destination({ dest: 1, sync: false }),
   )
+
+/**
+ * The log of one of several processes that write to one place. Not more than a pipe takes at once (4096 bytes on
+ * Linux), in whole lines, so that lines of different processes do not run into each other.
+ */
+export const createWorkerLog = (level: string, worker: number): Log =>
+  createLog(level, pino.destination({ dest: 1, sync: false, maxWrite: 4_096 })).child({ worker })

@@ -1,22 +1,26 @@
 #!/usr/bin/env node
-import { readConfig } from './config.ts'
+import { readCommand } from './config.ts'
 import { createLog } from './log.ts'
+import { startPrimary } from './primary.ts'
 import { type NarrowServer, startServer } from './start.ts'
 import { welcome } from './welcome.ts'
+import { runWorker } from './worker.ts'
 
-/** `npm start`: the server in this process, until a signal. A second signal does not wait. */
+/** `npm start`: the server in this process or in workers of it, until a signal. A second signal does not wait. */
 const main = async (): Promise<void> => {
-  const config = readConfig()
+  const config = readCommand()
+  if (config.worker !== null) return runWorker(config, config.worker)
   const log = createLog(config.logLevel)
-  const server = await startServer(config, log)
+  const server = config.workers === 1 ? await startServer(config, log) : await startPrimary(config, log)
   // First, so that whoever reads that it runs can also stop it.
   stopOnSignal(server, log)
   process.stdout.write(welcome(server.url, server.ownerKey))
+  const database = config.databaseUrl ? 'external' : 'embedded'
   const { url, metricsUrl } = server
-  log.info({ url, metrics: metricsUrl, database: config.databaseUrl ? 'external' : 'embedded' }, 'listening')
+  log.info({ url, metrics: metricsUrl, database, workers: config.workers }, 'listening')
 }
 
-const stopOnSignal = (server: NarrowServer, log: ReturnType<typeof createLog>): void => {
+const stopOnSignal = (server: Pick<NarrowServer, 'stop'>, log: ReturnType<typeof createLog>): void => {
   let stopping = false
   const onSignal = (signal: NodeJS.Signals): void => {
     if (stopping) process.exit(1)

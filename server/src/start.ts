@@ -40,7 +40,9 @@ export const startServer = async (config: Config, log: Log, clock?: Clock): Prom
     const { address, port } = server.address() as AddressInfo
     running.listensAt({ address, port })
     // So that no action can read them, whatever addresses the operator allows.
-    if (metrics) running.listensAt(metrics.address)
+    for (const port of metrics ? [metrics.address.port, ...(config.metrics?.ofAll ?? [])] : []) {
+      running.listensAt({ address: metrics?.address.address ?? '', port })
+    }
     server.on('request', (_req, res) => {
       if (deps.isStopping()) res.shouldKeepAlive = false
     })

@@ -83,6 +83,7 @@ test('takes null in a PATCH for clearing what may be empty, and absence for leav
   const action = await narrow.actions.create({
     ...examples.action(upstream.url),
     rate_limit_rph: 100,
+    concurrency_limit: 5,
     sunset_at: '2030-01-01T00:00:00.000Z',
     query: { q: 'a' },
     headers: { 'x-a': 'b' },
@@ -95,6 +96,7 @@ test('takes null in a PATCH for clearing what may be empty, and absence for leav
   expect([unchanged.status, unchanged.body]).toEqual([200, { ...action, updated_at: expect.any(String) }])
   const cleared = await patch({
     rate_limit_rph: null,
+    concurrency_limit: null,
     sunset_at: null,
     query: null,
     headers: null,
@@ -102,6 +104,7 @@ test('takes null in a PATCH for clearing what may be empty, and absence for leav
   })
   expect(cleared.body).toMatchObject({
     rate_limit_rph: null,
+    concurrency_limit: null,
     sunset_at: null,
     query: null,
     headers: null,

@@ -194,6 +194,9 @@ test('a wrong master key and a wrong setting stop the start with a sentence that
 test.each([
   ['PORT', '65536'],
   ['DATABASE_URL', 'mysql://user:4711@host/x'],
+  ['REDIS_URL', 'http://user:4711@host/x'],
+  ['NARROWAPI_WORKERS', '-4711'],
+  ['NARROWAPI_WORKERS', 'all-4711'],
   ['NARROWAPI_EGRESS_ALLOW', '10.0.0.0/4711'],
   ['NARROWAPI_PUBLIC_URL', 'ftp://4711'],
   ['LOG_LEVEL', 'loud-4711'],

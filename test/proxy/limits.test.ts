@@ -122,6 +122,157 @@ describe('the limits on the rate', () => {
   })
 })
 
+describe('the limit on calls at once', () => {
+  /** An upstream that answers when it is told to, and the most calls it has had at once. */
+  const slowUpstream = () => {
+    const waiting: (() => void)[] = []
+    let most = 0
+    upstream.answer = (request, res) => {
+      waiting.push(() => json(200, { ok: true })(request, res))
+      most = Math.max(most, waiting.length)
+    }
+    const answerAll = () => {
+      for (const answer of waiting.splice(0)) answer()
+    }
+    return { most: () => most, waiting, answerAll }
+  }
+  const reached = (count: number) => expect.poll(() => upstream.received.length, { interval: 5 }).toBe(count)
+
+  test('lets exactly its number reach the upstream, and one more when one has its answer', async () => {
+    const slow = slowUpstream()
+    const { action, token } = await callable(server.owner, {
+      target_url: upstream.url,
+      concurrency_limit: 10,
+    })
+    let answered = 0
+    const calls = Array.from({ length: 100 }, async () => {
+      const answer = await call(server, token, action.id, {})
+      answered += 1
+      return answer
+    })
+    // Ninety are told at once; the ten wait for the upstream.
+    await expect
+      .poll(() => [slow.waiting.length, answered], { timeout: 10_000, interval: 5 })
+      .toEqual([10, 90])
+    const next = await call(server, token, action.id, {})
+    expect(next.headers.get('retry-after')).toBe('1')
+    expect(next.headers.get('ratelimit-policy')).toBe('"concurrency";q=10;w=1')
+    expect(next.headers.get('ratelimit')).toBe('"concurrency";r=0;t=1')
+    expect(next.body).toMatchObject({
+      error: 'rate_limited',
+      policy: 'concurrency',
+      limit: 10,
+      remaining: 0,
+      retry_after_seconds: 1,
+    })
+    slow.answerAll()
+    const answers = await Promise.all(calls)
+    expect(tally(answers.map(({ status }) => status))).toEqual({ 200: 10, 429: 90 })
+    expect(slow.most()).toBe(10)
+    const again = Array.from({ length: 10 }, () => call(server, token, action.id, {}))
+    await reached(20)
+    slow.answerAll()
+    expect(tally((await Promise.all(again)).map(({ status }) => status))).toEqual({ 200: 10 })
+  })
+
+  test('is freed by whatever ends a call', async () => {
+    const key = { headers: { 'idempotency-key': 'the-same' } }
+    const { action, token } = await callable(
+      server.owner,
+      {
+        target_url: upstream.url,
+        concurrency_limit: 1,
+        timeout_ms: 200,
+        input_schema: [{ name: 'n', type: 'integer', required: true }],
+        constraints: [{ path: '/n', op: 'max', value: 10 }],
+      },
+      { max_uses: 5 },
+    )
+    const one = (n: unknown, options = {}) => call(server, token, action.id, { n }, options)
+    expect((await one(1, key)).status).toBe(200)
+    expect((await one(1, key)).headers.get('idempotent-replayed')).toBe('true')
+    expect((await one(2, key)).error).toBe('idempotency_key_reused')
+    expect((await one('two')).error).toBe('validation_failed')
+    expect((await one(11)).error).toBe('policy_denied')
+    expect((await call(server, token, action.id, undefined, { raw: '{' })).error).toBe('invalid_request')
+    upstream.answer = json(500, { broken: true })
+    expect((await one(3)).status).toBe(500)
+    upstream.answer = (_, res) => res.destroy()
+    expect((await one(4)).error).toBe('upstream_outcome_unknown')
+    upstream.answer = () => {}
+    expect((await one(5)).error).toBe('upstream_timeout')
+    upstream.answer = echo
+    expect((await one(6)).status).toBe(200)
+    expect((await one(7)).error).toBe('token_exhausted')
+    expect((await one(8)).error).toBe('token_exhausted')
+  })
+
+  test('is freed when the upstream has answered a caller that went away', async () => {
+    const slow = slowUpstream()
+    const { action, token } = await callable(server.owner, { target_url: upstream.url, concurrency_limit: 1 })
+    const away = new AbortController()
+    const lost = fetch(`${server.url}/x/${action.id}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}` },
+      signal: away.signal,
+    })
+    await reached(1)
+    away.abort()
+    await expect(lost).rejects.toThrow()
+    expect((await call(server, token, action.id, {})).error).toBe('rate_limited')
+    slow.answerAll()
+    upstream.answer = echo
+    await expect
+      .poll(async () => (await call(server, token, action.id, {})).status, { interval: 20 })
+      .toBe(200)
+  })
+
+  test('stands after the rates and before the input, and what it refuses counts in no rate and is not recorded', async () => {
+    const slow = slowUpstream()
+    const { action, token } = await callable(server.owner, {
+      target_url: upstream.url,
+      concurrency_limit: 1,
+      rate_limit_rpm: 3,
+    })
+    const first = call(server, token, action.id, {})
+    await reached(1)
+    const before = (await server.owner.narrow.executions.list({ action_id: action.id })).data
+    for (let n = 0; n < 5; n += 1) {
+      const refused = await call(server, token, action.id, undefined, { raw: 'no JSON' })
+      expect(refused.body).toMatchObject({ error: 'rate_limited', policy: 'concurrency' })
+    }
+    slow.answerAll()
+    upstream.answer = echo
+    expect((await first).headers.get('x-ratelimit-remaining')).toBe('2')
+    expect((await server.owner.narrow.executions.list({ action_id: action.id })).data).toHaveLength(
+      before.length,
+    )
+    for (let n = 0; n < 2; n += 1) expect((await call(server, token, action.id, {})).status).toBe(200)
+    expect((await call(server, token, action.id, {})).body).toMatchObject({ policy: 'action' })
+  })
+
+  test('that changes applies to the next call, however many run', async () => {
+    const slow = slowUpstream()
+    const { narrow } = server.owner
+    const { action, token } = await callable(server.owner, { target_url: upstream.url, concurrency_limit: 3 })
+    const running = Array.from({ length: 3 }, () => call(server, token, action.id, {}))
+    await reached(3)
+    await narrow.actions.update(action.id, { concurrency_limit: 1 })
+    server.deps.catalogue.expire()
+    expect((await call(server, token, action.id, {})).body).toMatchObject({ policy: 'concurrency', limit: 1 })
+    await narrow.actions.update(action.id, { concurrency_limit: null })
+    server.deps.catalogue.expire()
+    running.push(call(server, token, action.id, {}))
+    await reached(4)
+    slow.answerAll()
+    expect(tally((await Promise.all(running)).map(({ status }) => status))).toEqual({ 200: 4 })
+    await narrow.actions.update(action.id, { concurrency_limit: 1 })
+    server.deps.catalogue.expire()
+    upstream.answer = echo
+    expect((await call(server, token, action.id, {})).status).toBe(200)
+  })
+})
+
 describe('the uses of a token', () => {
   test.each([
     ['a token', { max_uses: 7 }, {}],

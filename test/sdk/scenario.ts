@@ -254,6 +254,7 @@ const defineActions = async (tape: Tape, owner: NarrowAPI) => {
       method: 'GET',
       target_url: `${upstreamUrl}/charges`,
       rate_limit_rpm: 30,
+      concurrency_limit: 2,
       response: { fields: ['id', 'items.name'], redact: ['items.price'] },
     }),
   )

@@ -209,6 +209,16 @@ const settings = {
     .max(10_000_000)
     .nullable()
     .describe('Calls an hour, over all tokens; null for no limit'),
+  concurrency_limit: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .nullable()
+    .meta({
+      description:
+        'Calls under way at once, over all tokens; one more is refused with `rate_limited`. Null for no limit.',
+      examples: [10],
+    }),
   sunset_at: TimestampInput.nullable().describe('From then on calls are refused with `sunset`'),
   tags: z
     .array(text(50))
@@ -284,6 +294,7 @@ export const CreateAction = z
     status: settings.status.default('active'),
     rate_limit_rpm: settings.rate_limit_rpm.default(60),
     rate_limit_rph: settings.rate_limit_rph.default(null),
+    concurrency_limit: settings.concurrency_limit.default(null),
     sunset_at: settings.sunset_at.default(null),
     tags: settings.tags.default([]),
     metadata: Metadata.default({}),

@@ -82,6 +82,8 @@ export interface Action extends ActionDefinition, Resource {
   rate_limit_rpm: number
   /** Calls an hour, over all tokens; null for no limit. */
   rate_limit_rph: number | null
+  /** Calls under way at once, over all tokens; one more is refused with `rate_limited`. Null for no limit. */
+  concurrency_limit: number | null
   /** From then on calls are refused with `sunset`. RFC 3339, UTC. */
   sunset_at: string | null
   /** Words to find it by. */
@@ -748,6 +750,12 @@ export interface CreateAction {
    */
   rate_limit_rph?: number | null | undefined
   /**
+   * Calls under way at once, over all tokens; one more is refused with `rate_limited`. Null for no limit.
+   * 1 to 10000.
+   * @default null
+   */
+  concurrency_limit?: number | null | undefined
+  /**
    * From then on calls are refused with `sunset`. RFC 3339 with an offset.
    * @default null
    */
@@ -1393,6 +1401,11 @@ export interface UpdateAction {
   rate_limit_rpm?: number | undefined
   /** Calls an hour, over all tokens; null for no limit. 1 to 10000000. */
   rate_limit_rph?: number | null | undefined
+  /**
+   * Calls under way at once, over all tokens; one more is refused with `rate_limited`. Null for no limit.
+   * 1 to 10000.
+   */
+  concurrency_limit?: number | null | undefined
   /** From then on calls are refused with `sunset`. RFC 3339 with an offset. */
   sunset_at?: string | null | undefined
   /** Words to find it by. At most 20 items. */

@@ -1,6 +1,6 @@
 import { apiError, MockApiError } from './api-error.ts'
 import { type Incoming, parseBody, readBody, readIdempotencyKey } from './incoming.ts'
-import { countRequest, type Limit, workspaceLimit } from './limits.ts'
+import { countRequest, holding, type Limit, type Slot, workspaceLimit } from './limits.ts'
 import type { Override } from './override.ts'
 import { once } from './replies.ts'
 import { contextOf, recordRefusal } from './rules/audit.ts'
@@ -26,7 +26,8 @@ export const execute = async (
 ): Promise<Response> => {
   const { incoming, headers } = request
   const { granted, refusal } = findCallable(state, token, request.name)
-  const limited = countRequest(state, limitsOf(state, token, granted?.action), headers)
+  const slot = granted && !refusal ? slotOf(granted.action) : null
+  const limited = countRequest(state, limitsOf(state, token, granted?.action), headers, slot)
   if (!granted) {
     const who = { kind: 'token', id: token.id, name: token.name } as const
     if (refusal.code === 'not_found')
@@ -54,12 +55,17 @@ export const execute = async (
     headers.set('x-execution-id', run.id)
     return passOn(run, await callUpstream(run, request), headers)
   }
-  const key = readIdempotencyKey(incoming)
-  if (key === null) return work()
-  const name = [token.id, `/x/${granted.action.id}`, key].join('\n')
-  // What was sent keeps its key, whatever came back; what was refused before frees it.
-  return once(state, { name, body: incoming.text }, headers, work, () => run.wasSent)
+  return holding(state, slot, async () => {
+    const key = readIdempotencyKey(incoming)
+    if (key === null) return work()
+    const name = [token.id, `/x/${granted.action.id}`, key].join('\n')
+    // What was sent keeps its key, whatever came back; what was refused before frees it.
+    return once(state, { name, body: incoming.text }, headers, work, () => run.wasSent)
+  })
 }
+
+const slotOf = ({ id, concurrency_limit }: { id: string; concurrency_limit: number | null }): Slot | null =>
+  concurrency_limit === null ? null : { name: `concurrency:${id}`, limit: concurrency_limit }
 
 const limitsOf = (
   state: State,

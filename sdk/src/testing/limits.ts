@@ -8,7 +8,16 @@ export interface Limit {
   readonly windowMs: number
 }
 
+/** What a call holds from its checks to its answer, named as limits are. */
+export interface Slot {
+  readonly name: string
+  readonly limit: number
+}
+
 const MINUTE = 60_000
+
+/** When to come back while every slot is held. */
+const SOON = 1_000
 
 /** That of a self-hosted installation: a test is refused for its pace only where an action or token says so. */
 const PER_MINUTE = 200_000
@@ -29,12 +38,13 @@ export const unknownLimit: Limit = { name: 'unknown:anybody', limit: 600, window
 
 /**
  * Counts a request in fixed windows, in all of the limits or in none; the tightest is told in the headers.
- * Answers the refusal when one is used up.
+ * Answers the refusal when one is used up, or when no slot is free.
  */
 export const countRequest = (
   state: State,
   limits: readonly Limit[],
   headers: Headers,
+  slot: Slot | null = null,
 ): MockApiError | null => {
   const now = state.now().getTime()
   const windows = limits.map((limit) => {
@@ -43,7 +53,7 @@ export const countRequest = (
     state.windows.set(limit.name, window)
     return { ...limit, window }
   })
-  const full = windows.find(({ limit, window }) => window.count >= limit)
+  const full = windows.find(({ limit, window }) => window.count >= limit) ?? fullSlot(state, slot, now)
   if (!full) for (const { window } of windows) window.count += 1
   const left = ({ limit, window }: (typeof windows)[number]) => limit - window.count
   const [tightest = full] = windows.toSorted((a, b) => left(a) - left(b))
@@ -68,3 +78,20 @@ export const countRequest = (
     policy,
   })
 }
+
+/** Takes a slot for a call, and gives it back when the call has ended. */
+export const holding = async <T>(state: State, slot: Slot | null, work: () => Promise<T>): Promise<T> => {
+  if (slot === null) return work()
+  const count = (by: number) => state.running.set(slot.name, (state.running.get(slot.name) ?? 0) + by)
+  count(1)
+  try {
+    return await work()
+  } finally {
+    count(-1)
+  }
+}
+
+const fullSlot = (state: State, slot: Slot | null, now: number) =>
+  slot !== null && (state.running.get(slot.name) ?? 0) >= slot.limit
+    ? { ...slot, windowMs: SOON, window: { count: slot.limit, endsAt: now + SOON } }
+    : undefined

@@ -303,6 +303,23 @@ describe('an upstream', () => {
     expect(resolve).toHaveBeenCalledOnce()
   })
 
+  it('runs no more calls of an action at once than it allows', async () => {
+    const { id } = await narrow.actions.create({ ...action, concurrency_limit: 1 })
+    const { token } = await narrow.tokens.create({ name: 'one', action_ids: [id] })
+    const one = mock.client({ apiKey: token, retries: 0 })
+    const upstream = Promise.withResolvers<object>()
+    mock.on('x.execute', () => upstream.promise, { times: 1 })
+    const first = one.execute(id)
+    expect(await failureOf(one.execute(id))).toMatchObject({
+      code: 'rate_limited',
+      retryAfterMs: 1_000,
+      rateLimit: { limit: 1, remaining: 0 },
+    })
+    upstream.resolve({ slow: true })
+    expect(await first).toEqual({ slow: true })
+    expect(await one.execute(id)).toEqual({ ok: true })
+  })
+
   it('acts once for one idempotency key', async () => {
     let acted = 0
     mock.on('x.execute', () => ({ times: ++acted }))

@@ -43,6 +43,8 @@ export class State {
   readonly replies = new Map<string, StoredReply>()
   /** Requests counted in the present window of each limit. */
   readonly windows = new Map<string, { count: number; endsAt: number }>()
+  /** How many calls are under way, by the limit on them. */
+  readonly running = new Map<string, number>()
   #ids = 0
 
   constructor(now: () => Date) {

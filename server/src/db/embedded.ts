@@ -199,7 +199,8 @@ const settings = (folder: string): string[] => {
     'unix_socket_directories=.',
     'unix_socket_permissions=0700',
     `port=${port}`,
-    'max_connections=60',
+    // Six for each of sixteen workers, and a few for people.
+    'max_connections=100',
     // An answered call must survive a crash of the machine.
     'fsync=on',
     'synchronous_commit=on',

@@ -1,3 +1,5 @@
+import { type Slot, Slots } from './slots.ts'
+
 /**
  * Fixed windows in memory, one server's own count. A window begins with its first request, so the worst burst
  * around its edge is twice the limit.
@@ -12,9 +14,33 @@ export type LimitState = {
   resetsAt: number
 }
 
+/** Whether a limit refuses, and the limit to tell of. */
+export type Taken = { isRefused: boolean; state: LimitState }
+
+/** What counts for one server, or for all of them: then the answer comes later. */
+export type Limiter = {
+  take(limits: readonly Limit[], at: number, slot?: Slot | null): Taken | Promise<Taken>
+  /** Gives a slot back. One that was never had is no trouble. */
+  release(slot: Slot): void
+  /** How the sharing goes, for metrics; null where nothing is shared. */
+  readonly sharing: Readonly<Sharing> | null
+}
+
+export type Sharing = {
+  /** Whether limits are counted over all servers right now. */
+  isShared: boolean
+  /** Requests counted over all servers, and those that had to be counted by this server for itself. */
+  shared: number
+  own: number
+  /** How often the sharing broke off. */
+  outages: number
+}
+
 type Window = { startedAt: number; used: number }
 
-export class RateLimiter {
+export class RateLimiter implements Limiter {
+  readonly sharing = null
+  readonly slots = new Slots()
   readonly #windows = new Map<string, Window>()
   readonly #capacity: number
 
@@ -23,10 +49,11 @@ export class RateLimiter {
   }
 
   /**
-   * Counts one request in every limit, or, if one of them is used up, in none. `at` is in milliseconds. Gives the
-   * limit to tell of: of those that refuse the one that frees last, else the one with the least left.
+   * Counts one request in every limit and takes its slot, or, if one of them is used up, nothing. `at` is in
+   * milliseconds. Gives the limit to tell of: of those that refuse the one that frees last, else the one with the
+   * least left.
    */
-  take(limits: readonly Limit[], at: number): { isRefused: boolean; state: LimitState } {
+  take(limits: readonly Limit[], at: number, slot: Slot | null = null): Taken {
     const states = limits.map((limit) => stateOf(limit, this.#window(limit, at)))
     const full = states.filter(({ remaining }) => remaining === 0)
     if (full.length > 0) {
@@ -35,6 +62,7 @@ export class RateLimiter {
         state: full.reduce((last, one) => (last.resetsAt >= one.resetsAt ? last : one)),
       }
     }
+    if (slot !== null && !this.slots.take(slot)) return { isRefused: true, state: fullState(slot, at) }
     for (const state of states) {
       state.window.used += 1
       state.remaining -= 1
@@ -43,6 +71,10 @@ export class RateLimiter {
       isRefused: false,
       state: states.reduce((least, one) => (one.remaining < least.remaining ? one : least)),
     }
+  }
+
+  release(slot: Slot): void {
+    this.slots.release(slot)
   }
 
   #window({ name, windowMs }: Limit, at: number): Window {
@@ -72,4 +104,16 @@ const stateOf = ({ name, limit, windowMs }: Limit, window: Window): LimitState &
   remaining: Math.max(0, limit - window.used),
   resetsAt: window.startedAt + windowMs,
   window,
+})
+
+/** Nobody knows when a call will end, so a caller is told to come back soon. */
+const comeBackMs = 1_000
+
+/** What is told when every slot is held. */
+export const fullState = ({ name, limit }: Slot, at: number): LimitState => ({
+  name,
+  limit,
+  remaining: 0,
+  windowMs: comeBackMs,
+  resetsAt: at + comeBackMs,
 })

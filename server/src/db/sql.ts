@@ -59,6 +59,18 @@ const socketOf = (url: string): Exclude<Connection, string> | null => {
   }
 }
 
+/** The same place as a URL, for another process. */
+export const urlOf = (connection: Connection): string => {
+  if (typeof connection === 'string') return connection
+  const { path, database, username, password = '' } = connection
+  const url = new URL(`postgres://${encodeURIComponent(username)}@localhost/${encodeURIComponent(database)}`)
+  const end = path.lastIndexOf('/.s.PGSQL.')
+  url.port = path.slice(end + '/.s.PGSQL.'.length)
+  url.password = password
+  url.searchParams.set('host', path.slice(0, end))
+  return url.href
+}
+
 /**
  * A parameter for a `json` column. The driver's own `sql.json` sends `jsonb`, which sorts the members of an
  * object; what a caller wrote keeps its order. Only for values that were parsed from JSON or are made of such.

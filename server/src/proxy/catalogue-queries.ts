@@ -12,6 +12,7 @@ export type ActionRow = {
   definition: ActionDefinition
   rate_limit_rpm: number
   rate_limit_rph: number | null
+  concurrency_limit: number | null
   sunset_at: string | null
 }
 
@@ -22,7 +23,8 @@ export const findAction = async (
   name: string,
 ): Promise<ActionRow | undefined> => {
   const [row] = await system<(Omit<ActionRow, 'definition'> & { definition: StoredDefinition })[]>`
-    select workspace_id, id, name, slug, status, version, definition, rate_limit_rpm, rate_limit_rph, sunset_at
+    select workspace_id, id, name, slug, status, version, definition, rate_limit_rpm, rate_limit_rph,
+      concurrency_limit, sunset_at
     from actions
     where workspace_id = ${workspaceId} and (id = ${name} or slug = ${name})
     order by id = ${name} desc

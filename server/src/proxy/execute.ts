@@ -3,7 +3,7 @@ import { Call, type CallRequest } from './call.ts'
 import { findCallable } from './callable.ts'
 import type { LoadedAction } from './catalogue.ts'
 import { type Claim, lookUpKey } from './keyed-call.ts'
-import { countCall } from './limits.ts'
+import { countCall, slotOf } from './limits.ts'
 import type { ProxyParts } from './parts.ts'
 
 /** One call of an action, in the order of checks that the model gives. Throws what refuses it. */
@@ -12,25 +12,31 @@ export const execute = async (parts: ProxyParts, request: CallRequest): Promise<
   const now = parts.clock.now()
   const found = findCallable(parts, holder, request.name, now)
   const { granted, refusal } = found instanceof Promise ? await found : found
+  const slot = granted !== null && refusal === null ? slotOf(granted.action) : null
   // Counted before the first refusal is told, because that is work too and its answer carries the limits.
-  const limited = countCall(parts.limiter, holder, granted?.action ?? null, now.getTime(), request)
+  const counted = countCall(parts.limiter, holder, granted?.action ?? null, slot, now.getTime(), request)
+  const limited = counted instanceof Promise ? await counted : counted
   if (!granted) throw refusal
   const call = new Call(parts, holder, granted.action, request)
   // A flood of refusals must not become one of rows: beyond the limits they are told and not recorded.
   if (refusal) return limited ? Promise.reject(refusal) : call.reject(refusal)
   if (limited) throw limited
-  let claim: Claim | null
   try {
-    parts.loopGuard.check(request.cdnLoop)
-    claim = claimOf(request, granted.action)
-  } catch (refusal) {
-    return call.reject(refusal)
+    let claim: Claim | null
+    try {
+      parts.loopGuard.check(request.cdnLoop)
+      claim = claimOf(request, granted.action)
+    } catch (refusal) {
+      return await call.reject(refusal)
+    }
+    if (claim) {
+      const earlier = await lookUpKey(parts, claim, request)
+      if (earlier) return earlier
+    }
+    return await call.run(granted.grant, claim)
+  } finally {
+    if (slot !== null) parts.limiter.release(slot)
   }
-  if (claim) {
-    const earlier = await lookUpKey(parts, claim, request)
-    if (earlier) return earlier
-  }
-  return call.run(granted.grant, claim)
 }
 
 const claimOf = (request: CallRequest, action: LoadedAction): Claim | null => {

@@ -1,4 +1,5 @@
-import type { Limit, LimitState, RateLimiter } from '../db/rate-limit.ts'
+import type { Limit, Limiter, LimitState, Taken } from '../db/rate-limit.ts'
+import type { Slot } from '../db/slots.ts'
 import type { ApiError } from '../errors.ts'
 import { rateLimited } from '../rate-headers.ts'
 import type { Holder, WorkspaceState } from './authority.ts'
@@ -13,18 +14,23 @@ export const workspaceLimit = (workspace: WorkspaceState): Limit => ({
   windowMs: minute,
 })
 
+/** What a call must hold from its checks to its answer; null for an action of which any number may run at once. */
+export const slotOf = ({ id, concurrency_limit }: LoadedAction): Slot | null =>
+  concurrency_limit === null ? null : { name: `concurrency:${id}`, limit: concurrency_limit, id: 0 }
+
 /**
  * Counts a call for its token, its action (a minute and an hour, over all tokens; null when it names none) and
- * its workspace, in all of them or in none. Tells the tightest, for the headers, and answers the refusal when
- * one is used up.
+ * its workspace, and takes its slot, all of them or none. Tells the tightest, for the headers, and answers the
+ * refusal when one is used up. A promise only where limits are shared between servers.
  */
 export const countCall = (
-  limiter: RateLimiter,
+  limiter: Limiter,
   holder: Holder,
   action: LoadedAction | null,
+  slot: Slot | null,
   now: number,
   call: { tellLimits(state: LimitState): void },
-): ApiError | null => {
+): ApiError | null | Promise<ApiError | null> => {
   const limits: Limit[] = []
   if (action) limits.push({ name: `action:${action.id}`, limit: action.rate_limit_rpm, windowMs: minute })
   if (action && action.rate_limit_rph !== null) {
@@ -34,7 +40,15 @@ export const countCall = (
     limits.push({ name: `token:${holder.id}`, limit: holder.rateLimitRpm, windowMs: minute })
   }
   limits.push(workspaceLimit(holder.workspace))
-  const { isRefused, state } = limiter.take(limits, now)
+  const taken = limiter.take(limits, now, slot)
+  return taken instanceof Promise ? taken.then((later) => told(later, now, call)) : told(taken, now, call)
+}
+
+const told = (
+  { isRefused, state }: Taken,
+  now: number,
+  call: { tellLimits(state: LimitState): void },
+): ApiError | null => {
   call.tellLimits(state)
   return isRefused ? rateLimited(state, now) : null
 }

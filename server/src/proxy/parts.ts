@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { RateLimiter } from '../db/rate-limit.ts'
+import type { Limiter } from '../db/rate-limit.ts'
 import type { Pool } from '../db/sql.ts'
 import type { Ids } from '../ids.ts'
 import type { Log } from '../log.ts'
@@ -18,7 +18,7 @@ export type ProxyParts = {
   log: Log
   clock: Clock
   ids: Ids
-  limiter: RateLimiter
+  limiter: Limiter
   catalogue: Catalogue
   recorder: Recorder
   attempts: Attempts

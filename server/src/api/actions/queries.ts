@@ -11,7 +11,7 @@ type VersionRow = Omit<ActionVersion, 'definition'> & { id: string; definition: 
 
 const columns = (sql: Sql) => sql`
   id, 'action' as object, workspace_id, name, slug, status, version, definition, rate_limit_rpm, rate_limit_rph,
-  sunset_at, tags, metadata, created_at, updated_at`
+  concurrency_limit, sunset_at, tags, metadata, created_at, updated_at`
 
 const actionOf = ({ definition, ...row }: Row): Action => ({ ...row, ...wholeDefinition(definition) })
 
@@ -40,12 +40,12 @@ export const insertAction = async (
 ): Promise<Action> => {
   const rows = await sql<Row[]>`
     insert into actions (
-      workspace_id, id, name, slug, status, version, definition, secret_id, rate_limit_rpm, rate_limit_rph, sunset_at,
-      tags, metadata, created_at, updated_at
+      workspace_id, id, name, slug, status, version, definition, secret_id, rate_limit_rpm, rate_limit_rph,
+      concurrency_limit, sunset_at, tags, metadata, created_at, updated_at
     ) values (
       ${workspaceId}, ${action.id}, ${action.name}, ${action.slug}, ${action.status}, ${action.version},
       ${json(sql, definitionOf(action))}, ${action.secret_id}, ${action.rate_limit_rpm}, ${action.rate_limit_rph},
-      ${action.sunset_at}, ${action.tags}, ${json(sql, action.metadata)}, ${action.created_at}, ${action.updated_at}
+      ${action.concurrency_limit}, ${action.sunset_at}, ${action.tags}, ${json(sql, action.metadata)}, ${action.created_at}, ${action.updated_at}
     )
     returning ${columns(sql)}`.catch(refuseBrokenConstraint)
   await insertVersion(sql, workspaceId, action, createdBy)
@@ -87,8 +87,8 @@ export const updateAction = async (
     set name = ${action.name}, slug = ${action.slug}, status = ${action.status}, version = ${action.version},
       definition = ${json(sql, definitionOf(action))}, secret_id = ${action.secret_id},
       rate_limit_rpm = ${action.rate_limit_rpm}, rate_limit_rph = ${action.rate_limit_rph},
-      sunset_at = ${action.sunset_at}, tags = ${action.tags}, metadata = ${json(sql, action.metadata)},
-      updated_at = ${action.updated_at}
+      concurrency_limit = ${action.concurrency_limit}, sunset_at = ${action.sunset_at}, tags = ${action.tags},
+      metadata = ${json(sql, action.metadata)}, updated_at = ${action.updated_at}
     where workspace_id = ${workspaceId} and id = ${action.id}
     returning ${columns(sql)}`.catch(refuseBrokenConstraint)
   if (action.version !== before.version) await insertVersion(sql, workspaceId, action, createdBy)

@@ -22,10 +22,7 @@ export const identify = (
   if (!(found instanceof Promise)) return admit(deps, req, res, auth, found)
   return found.then(
     (holder) => admit(deps, req, res, auth, holder),
-    (failure: unknown) => {
-      limitUnknown(deps, req, res)
-      throw failure
-    },
+    (failure: unknown) => turnAway(deps, req, res, failure),
   )
 }
 
@@ -35,17 +32,21 @@ const admit = (
   res: Response,
   auth: 'key' | 'token',
   holder: KeyHolder | Holder | null,
-): void => {
+): void | Promise<void> => {
   const context = contextOf(req)
   const refusal = holder && refusalOf(holder, deps.clock.now(), context.ip)
   if (holder === null || refusal !== null) {
     if (holder !== null && refusal !== null) deps.refusals.note(holder, refusal, context)
-    limitUnknown(deps, req, res)
-    throw unauthorized(auth)
+    return turnAway(deps, req, res, unauthorized(auth))
   }
   if (holder.kind === 'key') context.key = holder
   else context.token = holder
   deps.usage.touch(holder)
+}
+
+const turnAway = async (deps: Deps, req: Request, res: Response, refusal: unknown): Promise<never> => {
+  await limitUnknown(deps, req, res)
+  throw refusal
 }
 
 const findHolder = (deps: Deps, text: string, auth: 'key' | 'token') =>

@@ -18,7 +18,7 @@ export const steps = (deps: Deps): RequestHandler[] => [
 
 const run = async (deps: Deps, req: Request, res: Response, meta: RouteMeta): Promise<void> => {
   await identify(deps, req, res, meta.auth ?? 'key')
-  limitHolder(deps, req, res)
+  await limitHolder(deps, req, res)
   checkScope(deps, req, meta.scope)
   await parseBody(req)
 }

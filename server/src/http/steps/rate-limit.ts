@@ -14,22 +14,22 @@ const unknownPerMinute = 600
  * Counts a request for its key and for its workspace, and says so in headers, which errors then carry too.
  * What a token holder asks beside running actions counts for the workspace; the runs have limits of their own.
  */
-export const limitHolder = (deps: Deps, req: Request, res: Response): void => {
+export const limitHolder = async (deps: Deps, req: Request, res: Response): Promise<void> => {
   const { key, token } = contextOf(req)
   if (key) {
-    count(deps, res, [
+    await count(deps, res, [
       { name: `default:${key.id}`, limit: key.requestsPerMinute, windowMs: minute },
       workspaceLimit(key.workspace),
     ])
-  } else if (token) count(deps, res, [workspaceLimit(token.workspace)])
+  } else if (token) await count(deps, res, [workspaceLimit(token.workspace)])
 }
 
-export const limitUnknown = (deps: Deps, req: Request, res: Response): void =>
+export const limitUnknown = (deps: Deps, req: Request, res: Response): Promise<void> =>
   count(deps, res, [{ name: `unknown:${contextOf(req).ip}`, limit: unknownPerMinute, windowMs: minute }])
 
-const count = (deps: Deps, res: Response, limits: readonly Limit[]): void => {
+const count = async (deps: Deps, res: Response, limits: readonly Limit[]): Promise<void> => {
   const now = deps.clock.now().getTime()
-  const { isRefused, state } = deps.limiter.take(limits, now)
+  const { isRefused, state } = await deps.limiter.take(limits, now)
   setHead(res, limitHeaders(state, now))
   if (isRefused) throw rateLimited(state, now)
 }
