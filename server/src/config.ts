@@ -1,12 +1,17 @@
 import { isAbsolute, resolve } from 'node:path'
 import { z } from 'zod'
+import { usualTimeoutMs } from './db/sql.ts'
 import { type EgressAllow, parseEgressAllow } from './proxy/egress-allow.ts'
 
 const Port = z.coerce.number().int().min(0).max(65_535)
 
+/** Up to an hour: what is longer no timer here is meant for, and above 2^31 Node's fire at once. */
+const Milliseconds = z.coerce.number().int().min(100).max(3_600_000)
+
 const Environment = z.object({
   PORT: Port.default(3000),
   HOST: z.string().min(1).default('127.0.0.1'),
+  NARROWAPI_DATABASE_TIMEOUT_MS: Milliseconds.default(usualTimeoutMs),
   DATABASE_URL: z
     .string()
     .refine(
@@ -29,6 +34,8 @@ export type Config = Readonly<{
   port: number
   host: string
   databaseUrl: string | null
+  /** How long PostgreSQL may take for one statement. */
+  databaseTimeoutMs: number
   dataDir: string
   masterKey: string | null
   egressAllow: EgressAllow
@@ -51,6 +58,7 @@ export const readConfig = (environment: NodeJS.ProcessEnv = process.env): Config
     port: env.PORT,
     host: env.HOST,
     databaseUrl: env.DATABASE_URL ?? null,
+    databaseTimeoutMs: env.NARROWAPI_DATABASE_TIMEOUT_MS,
     dataDir: isAbsolute(env.NARROWAPI_DATA_DIR) ? env.NARROWAPI_DATA_DIR : resolve(env.NARROWAPI_DATA_DIR),
     masterKey: env.NARROWAPI_MASTER_KEY ?? null,
     egressAllow: readEgressAllow(env.NARROWAPI_EGRESS_ALLOW),

@@ -4,6 +4,7 @@ import { type Clock, systemClock } from './clock.ts'
 import type { Config } from './config.ts'
 import { startEmbedded } from './db/embedded.ts'
 import { type Cursors, createCursors } from './db/keyset.ts'
+import { keepListening } from './db/listen.ts'
 import { migrate } from './db/migrate.ts'
 import { RateLimiter } from './db/rate-limit.ts'
 import { type Connection, connect, type Pool } from './db/sql.ts'
@@ -62,7 +63,7 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
   const embedded = config.databaseUrl === null ? await startEmbedded({ dataDir: config.dataDir, log }) : null
   const pools: Pool[] = []
   const open = (connection: Connection, role: Parameters<typeof connect>[1], max: number): Pool => {
-    const pool = connect(connection, role, { max })
+    const pool = connect(connection, role, { max, statementTimeoutMs: config.databaseTimeoutMs })
     pools.push(pool)
     return pool
   }
@@ -112,7 +113,7 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
         catalogue.expire()
       },
     }
-    await listenForChanges(deps)
+    const changes = await listenForChanges(connection, deps)
     return {
       deps,
       ownerKey,
@@ -127,6 +128,7 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
         await deps.recorder.drain()
         await deps.refusals.drain()
         await deps.usage.stop()
+        await changes.stop()
         await Promise.all(pools.map((pool) => pool.end({ timeout: 5 })))
         await embedded?.stop()
       },
@@ -142,9 +144,20 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
  * Whatever is remembered of credentials, actions and secrets is forgotten when PostgreSQL tells of a change,
  * and when the listening connection is made anew, since something may have been missed meanwhile.
  */
-const listenForChanges = async ({ system, expire }: Deps): Promise<void> => {
-  await system.listen('narrowapi_authority', expire, expire)
+const listenForChanges = (
+  connection: Connection,
+  { log, expire }: Deps,
+): Promise<{ stop(): Promise<void> }> => {
+  const pool = connect(connection, 'narrowapi_system', {
+    max: 1,
+    statementTimeoutMs: listenTimeoutMs,
+    onnotify: expire,
+  })
+  return keepListening({ pool, channel: 'narrowapi_authority', log, onListening: expire })
 }
+
+/** To listen needs no work, so an answer that takes longer comes from nobody. */
+const listenTimeoutMs = 3_000
 
 const addressUrl = (listening: { address: string; port: number } | null): string => {
   if (!listening) return 'http://127.0.0.1:3000'

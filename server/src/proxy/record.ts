@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
+import { answered } from '../db/renewing-pool.ts'
 import { isUnavailable, type Pool, sqlState } from '../db/sql.ts'
 import type { Log } from '../log.ts'
 import { type ExecutionRow, endKeyed, type KeyEnd, writeExecutions } from './record-queries.ts'
@@ -20,7 +21,10 @@ export class Recorder {
   constructor({ pipe, system, log }: { pipe: Pool; system: Pool; log: Log }) {
     this.#system = system
     this.#log = log
-    this.#written = new Group((rows) => this.#each(rows, (group) => writeExecutions(pipe, group)), 2)
+    this.#written = new Group(
+      (rows) => this.#each(rows, (group) => answered(pipe, writeExecutions(pipe, group))),
+      2,
+    )
     this.#ended = new Group((ends) => this.#each(ends, (group) => endKeyed(this.#system, group)))
     this.#reserved = new Group((starts) => this.#each(starts, (group) => startReserved(this.#system, group)))
   }

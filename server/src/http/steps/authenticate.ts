@@ -15,7 +15,8 @@ export const identify = async (
   try {
     await authenticate(deps, req, auth)
   } catch (refusal) {
-    limitUnknown(deps, req, res)
+    // While the database is away nobody is known, and nobody is to blame for it.
+    if (refusal instanceof ApiError) limitUnknown(deps, req, res)
     throw refusal
   }
 }
