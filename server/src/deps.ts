@@ -1,7 +1,8 @@
 import { type KeyObject, randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { type Clock, systemClock } from './clock.ts'
+import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
+import { DatabaseClock } from './db/database-clock.ts'
 import { startEmbedded } from './db/embedded.ts'
 import { type Cursors, createCursors } from './db/keyset.ts'
 import { keepListening } from './db/listen.ts'
@@ -58,8 +59,8 @@ export type Running = {
   close(): Promise<void>
 }
 
-export const createDeps = async (config: Config, log: Log, clock: Clock = systemClock): Promise<Running> => {
-  const ids = createIds(() => clock.now().getTime(), randomBytes)
+/** Without a clock of its own the server goes by the database's, as every other server does. */
+export const createDeps = async (config: Config, log: Log, given?: Clock): Promise<Running> => {
   const embedded = config.databaseUrl === null ? await startEmbedded({ dataDir: config.dataDir, log }) : null
   const pools: Pool[] = []
   const open = (connection: Connection, role: Parameters<typeof connect>[1], max: number): Pool => {
@@ -80,6 +81,8 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
     await owner.end()
     const app = open(connection, 'narrowapi_app', 10)
     const system = open(connection, 'narrowapi_system', 8)
+    const clock = given ?? (await DatabaseClock.start(system, log))
+    const ids = createIds(() => clock.now().getTime(), randomBytes)
     const { pepper, cursorKey, ownerKey } = await openInstallation({ system, keyring, clock, ids })
 
     let listening: { address: string; port: number } | null = null
@@ -129,6 +132,7 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
         await deps.refusals.drain()
         await deps.usage.stop()
         await changes.stop()
+        if (clock instanceof DatabaseClock) clock.stop()
         await Promise.all(pools.map((pool) => pool.end({ timeout: 5 })))
         await embedded?.stop()
       },
