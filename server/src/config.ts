@@ -11,6 +11,7 @@ const Milliseconds = z.coerce.number().int().min(100).max(3_600_000)
 const Environment = z.object({
   PORT: Port.default(3000),
   HOST: z.string().min(1).default('127.0.0.1'),
+  NARROWAPI_DRAIN_MS: Milliseconds.default(25_000),
   NARROWAPI_DATABASE_TIMEOUT_MS: Milliseconds.default(usualTimeoutMs),
   DATABASE_URL: z
     .string()
@@ -36,6 +37,8 @@ export type Config = Readonly<{
   databaseUrl: string | null
   /** How long PostgreSQL may take for one statement. */
   databaseTimeoutMs: number
+  /** How long a stop waits for what has begun. */
+  drainMs: number
   dataDir: string
   masterKey: string | null
   egressAllow: EgressAllow
@@ -59,6 +62,7 @@ export const readConfig = (environment: NodeJS.ProcessEnv = process.env): Config
     host: env.HOST,
     databaseUrl: env.DATABASE_URL ?? null,
     databaseTimeoutMs: env.NARROWAPI_DATABASE_TIMEOUT_MS,
+    drainMs: env.NARROWAPI_DRAIN_MS,
     dataDir: isAbsolute(env.NARROWAPI_DATA_DIR) ? env.NARROWAPI_DATA_DIR : resolve(env.NARROWAPI_DATA_DIR),
     masterKey: env.NARROWAPI_MASTER_KEY ?? null,
     egressAllow: readEgressAllow(env.NARROWAPI_EGRESS_ALLOW),

@@ -1,36 +1,54 @@
 #!/usr/bin/env node
+import { setTimeout as delay } from 'node:timers/promises'
 import { readConfig } from './config.ts'
-import { createLog } from './log.ts'
+import { createLog, type Log } from './log.ts'
 import { type NarrowServer, startServer } from './start.ts'
 import { welcome } from './welcome.ts'
 
-/** `npm start`: the server in this process, until a signal. A second signal does not wait. */
+/**
+ * `npm start`: the server in this process, until a signal. A second signal does not wait.
+ *
+ * A fault that nobody caught (a throw outside of any promise, a rejection nobody awaits) ends the process, because
+ * nobody knows what it left half done; what has begun elsewhere is finished first, as at a signal. The exit code
+ * is then 1, and whoever watches the process starts it again.
+ */
 const main = async (): Promise<void> => {
   const config = readConfig()
   const log = createLog(config.logLevel)
   const server = await startServer(config, log)
+  const stop = stopOnce(server, log)
   // First, so that whoever reads that it runs can also stop it.
-  stopOnSignal(server, log)
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => stop(0, () => log.info({ signal }, 'stopping: finishing what has begun')))
+  }
+  process.on('uncaughtException', (error, origin) =>
+    stop(1, () => log.fatal({ error, origin }, 'stopping: a fault that nobody caught')),
+  )
   process.stdout.write(welcome(server.url, server.ownerKey))
   log.info({ url: server.url, database: config.databaseUrl ? 'external' : 'embedded' }, 'listening')
 }
 
-const stopOnSignal = (server: NarrowServer, log: ReturnType<typeof createLog>): void => {
-  let stopping = false
-  const onSignal = (signal: NodeJS.Signals): void => {
-    if (stopping) process.exit(1)
-    stopping = true
-    log.info({ signal }, 'stopping: finishing what has begun')
-    server.stop().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        log.error({ error }, 'the stop was not clean')
-        process.exit(1)
-      },
-    )
+/** How long new work is still told that the server stops, before connections are refused or closed. */
+const lingerMs = 1_000
+
+/** The first reason to stop stops in good order, the second at once. */
+const stopOnce = (server: NarrowServer, log: Log): ((code: number, say: () => void) => void) => {
+  let isStopping = false
+  const stop = async (code: number): Promise<void> => {
+    server.announceStop()
+    await delay(lingerMs)
+    await server.stop()
+    process.exit(code)
   }
-  process.on('SIGTERM', onSignal)
-  process.on('SIGINT', onSignal)
+  return (code, say) => {
+    say()
+    if (isStopping) process.exit(1)
+    isStopping = true
+    stop(code).catch((error: unknown) => {
+      log.error({ error }, 'the stop was not clean')
+      process.exit(1)
+    })
+  }
 }
 
 main().catch((error: unknown) => {

@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
 import { createDeps, type Deps } from './deps.ts'
@@ -12,11 +13,15 @@ export type NarrowServer = {
   deps: Deps
   /** The owner key, if this start made the installation. */
   ownerKey: string | null
+  /** Takes no new work from now on, and says so to whoever brings some or asks whether it is ready. */
+  announceStop(): void
+  /** Ends what has begun, by itself within the drain time and by force after it. */
   stop(): Promise<void>
 }
 
-const drainMs = 25_000
 const sweepMs = 100
+/** For the answers that callers get when their upstream calls are cut. */
+const lastWordsMs = 1_000
 
 /** Everything from a config to a server that answers. Used by `main.ts` and, with their own config, by tests. */
 export const startServer = async (config: Config, log: Log, clock?: Clock): Promise<NarrowServer> => {
@@ -32,9 +37,6 @@ export const startServer = async (config: Config, log: Log, clock?: Clock): Prom
     // A server that listens on a port has an AddressInfo.
     const { address, port } = server.address() as AddressInfo
     running.setAddress({ address, port })
-    server.on('request', (_req, res) => {
-      if (deps.isStopping()) res.shouldKeepAlive = false
-    })
     server.on('request', createListener(deps))
   } catch (error) {
     server.close()
@@ -47,12 +49,28 @@ export const startServer = async (config: Config, log: Log, clock?: Clock): Prom
     const closed = new Promise<void>((resolve) => server.close(() => resolve()))
     // Again and again: a connection that was busy when the stop began is kept open for more when it has done.
     const sweep = setInterval(() => server.closeIdleConnections(), sweepMs)
-    const timer = setTimeout(() => server.closeAllConnections(), drainMs)
+    const patience = new AbortController()
+    const insisted = insist(patience.signal).catch(() => {})
     await closed
+    patience.abort()
+    await insisted
     clearInterval(sweep)
-    clearTimeout(timer)
     await maintenance.stop()
     await running.close()
   }
-  return { url: deps.publicUrl(), deps, ownerKey: running.ownerKey, stop }
+  /** What an upstream has not answered by now ends as unknown, recorded and told; then the connections go. */
+  const insist = async (signal: AbortSignal): Promise<void> => {
+    await delay(config.drainMs, null, { signal })
+    log.warn('the drain time is over: calls that still wait for their upstream end with unknown outcome')
+    await deps.egress.cut()
+    await delay(lastWordsMs, null, { signal })
+    server.closeAllConnections()
+  }
+  return {
+    url: deps.publicUrl(),
+    deps,
+    ownerKey: running.ownerKey,
+    announceStop: () => running.announceStop(),
+    stop,
+  }
 }
