@@ -22,5 +22,17 @@ export const createLog = (level: string, destination?: DestinationStream): Log =
         streamWrite: (line) => line.replaceAll(/\b(sk|sxt)_[0-9A-Za-z]{49}/g, '$1_[secret]'),
       },
     },
-    destination ?? pino.destination({ dest: 1, sync: false }),
+    destination ?? standardOutput(),
   )
+
+/**
+ * Fails open: a full disk or a reader that is gone costs lines, never answers. What cannot be written waits for the
+ * next line, up to a bound; what is more is lost.
+ */
+const standardOutput = (): DestinationStream => {
+  const output = pino.destination({ dest: 1, sync: false, maxLength: maxWaitingBytes })
+  output.on('error', () => {})
+  return output
+}
+
+const maxWaitingBytes = 4_194_304

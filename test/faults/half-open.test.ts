@@ -81,6 +81,14 @@ test('a listening connection that fell silent is noticed, and a revocation made 
   await until('the token works', async () => (await execute()).outcome === 200)
 })
 
+test('a server that nobody but a probe asks becomes ready again by itself', async () => {
+  const probe = async () => (await ask(server.url, 'GET /readyz')).status
+  proxy.fault = { kind: 'swallow' }
+  await until('it is not ready', async () => (await probe()) === 503)
+  proxy.fault = { kind: 'pass' }
+  await until('it is ready', async () => (await probe()) === 200)
+})
+
 test('resets and orderly ends of every connection cost one answer at most', async () => {
   for (const breakOff of [() => proxy.reset(), () => proxy.cut()]) {
     breakOff()

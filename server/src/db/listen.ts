@@ -28,7 +28,10 @@ export const keepListening = async (listening: Listening): Promise<{ stop(): Pro
     await answered(pool, pool.unsafe(`listen ${listening.channel}`))
     return life
   }
-  let heardOn: PoolLife | null = await listen()
+  let heardOn: PoolLife | null = await listen().catch(async (error: unknown) => {
+    await pool.end({ timeout: 0 })
+    throw error
+  })
   onListening()
 
   const pause = async (life: PoolLife | null): Promise<void> => {
