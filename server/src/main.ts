@@ -19,10 +19,12 @@ const main = async (): Promise<void> => {
   const stop = stopOnce(server, log)
   // First, so that whoever reads that it runs can also stop it.
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => stop(0, () => log.info({ signal }, 'stopping: finishing what has begun')))
+    const say = () => log.info({ signal }, 'stopping: finishing what has begun')
+    // At a terminal nobody is to be told, and somebody waits.
+    process.on(signal, () => stop({ code: 0, lingerMs: signal === 'SIGINT' ? 0 : lingerMs }, say))
   }
   process.on('uncaughtException', (error, origin) =>
-    stop(1, () => log.fatal({ error, origin }, 'stopping: a fault that nobody caught')),
+    stop({ code: 1, lingerMs }, () => log.fatal({ error, origin }, 'stopping: a fault that nobody caught')),
   )
   process.stdout.write(welcome(server.url, server.ownerKey))
   log.info({ url: server.url, database: config.databaseUrl ? 'external' : 'embedded' }, 'listening')
@@ -31,20 +33,22 @@ const main = async (): Promise<void> => {
 /** How long new work is still told that the server stops, before connections are refused or closed. */
 const lingerMs = 1_000
 
+type Stopping = { code: number; lingerMs: number }
+
 /** The first reason to stop stops in good order, the second at once. */
-const stopOnce = (server: NarrowServer, log: Log): ((code: number, say: () => void) => void) => {
+const stopOnce = (server: NarrowServer, log: Log): ((stopping: Stopping, say: () => void) => void) => {
   let isStopping = false
-  const stop = async (code: number): Promise<void> => {
+  const stop = async ({ code, lingerMs }: Stopping): Promise<void> => {
     server.announceStop()
     await delay(lingerMs)
     await server.stop()
     process.exit(code)
   }
-  return (code, say) => {
+  return (stopping, say) => {
     say()
     if (isStopping) process.exit(1)
     isStopping = true
-    stop(code).catch((error: unknown) => {
+    stop(stopping).catch((error: unknown) => {
       log.error({ error }, 'the stop was not clean')
       process.exit(1)
     })

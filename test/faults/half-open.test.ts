@@ -43,6 +43,8 @@ const read = () => observed(ask(server.url, 'GET /api/v1/actions', { credential:
 const change = () =>
   observed(ask(server.url, 'POST /api/v1/secrets', { credential: key, body: { name: 's', value: 'v' } }))
 const execute = () => observed(ask(server.url, call.path, { credential: call.token, body: {} }))
+const times = (what: string) => server.output().split(what).length
+const isHeard = () => times('not heard for now') === times('are heard again')
 const isWhole = async () => (await read()).outcome === 200 && (await execute()).outcome === 200
 
 test('connections that swallow everything end in 503 within the limits, and new ones are used once they work', async () => {
@@ -64,22 +66,18 @@ test('connections that swallow everything end in 503 within the limits, and new 
 })
 
 test('a listening connection that fell silent is noticed, and a revocation made meanwhile holds', async () => {
-  const lost = server.output().split('not heard for now').length
+  await until('changes are heard', isHeard)
   proxy.fault = { kind: 'swallow' }
   await cluster.sql`update narrowapi.tokens set revoked_at = now() where id = ${call.tokenId}`
-  await until(
-    'the silence is noticed',
-    () => server.output().split('not heard for now').length > lost,
-    40_000,
-  )
+  await until('the silence is noticed', () => !isHeard())
   proxy.fault = { kind: 'pass' }
-  await until('changes are heard again', () => server.output().split('are heard again').length > 1)
+  await until('changes are heard again', isHeard)
   await until('the token is known again', async () => (await execute()).outcome !== 503)
   expect((await execute()).outcome).toBe(401)
   await cluster.sql`update narrowapi.tokens set revoked_at = null where id = ${call.tokenId}`
   // Told by a notification on the new connection, or found anew within a second.
   await until('the token works', async () => (await execute()).outcome === 200)
-})
+}, 60_000)
 
 test('a server that nobody but a probe asks becomes ready again by itself', async () => {
   const probe = async () => (await ask(server.url, 'GET /readyz')).status
@@ -94,6 +92,21 @@ test('resets and orderly ends of every connection cost one answer at most', asyn
     breakOff()
     await until('reads and calls work again', isWhole)
   }
+})
+
+test('a balancer with no database behind it is an outage like any other', async () => {
+  proxy.fault = { kind: 'close' }
+  proxy.cut()
+  const refused: unknown[] = []
+  await until('it is told', async () => {
+    const { outcome, answer } = await read()
+    if (outcome === 503) refused.push(answer?.body)
+    return refused.length === 3
+  })
+  // Told by the end of the connection, and not by waiting for an answer on ever new ones.
+  expect(refused.at(-1)).toMatchObject({ message: expect.stringContaining('cannot be reached') })
+  proxy.fault = { kind: 'pass' }
+  await until('reads and calls work again', isWhole)
 })
 
 test('a slow way to the database makes slow answers, not wrong ones', async () => {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { call } from '../proxy/calls.ts'
 import { createEmptyDatabase, type TestDatabase } from '../support/database.ts'
 import { ask } from '../support/send.ts'
-import { startProcess } from '../support/server-process.ts'
+import { type ServerProcess, startProcess } from '../support/server-process.ts'
 import { json, startUpstream, type Upstream } from '../support/upstream.ts'
 import { observed, until } from './callers.ts'
 import { makeCallable } from './fleet.ts'
@@ -44,20 +44,23 @@ test('SIGTERM under load: what was accepted is answered, nothing new begins, no 
   const callers = Promise.all(Array.from({ length: 16 }, caller))
   await until('every caller was answered', () => seen.length > 32)
 
+  const [readiness, liveness] = ['/readyz', '/healthz'].map((path) => probe(server, path))
+  const sentBefore = seen.length
   server.child.kill('SIGTERM')
   await until('the stop is announced', () => server.output().includes('stopping'))
-  const sentBefore = seen.length
-  const ready = await ask(server.url, 'GET /readyz')
-  expect(ready).toMatchObject({ status: 503, body: { error: 'unavailable' } })
-  expect((await ask(server.url, 'GET /healthz')).status).toBe(200)
   await callers
   expect(await server.exited).toBe(0)
+  const [ready, alive] = await Promise.all([readiness, liveness])
 
   const after = seen.slice(sentBefore)
   expect(new Set(seen.slice(0, sentBefore).map(({ outcome }) => outcome))).toEqual(new Set([200]))
   // Refused in words and then at the door; never cut once it was in.
   expect([...new Set(after.map(({ outcome }) => outcome))].sort()).toEqual([200, 503, 'not let in'])
   for (const { outcome, closes } of after) if (outcome === 503) expect(closes).toBe(true)
+  // Alive to the end, and not ready from the first moment on.
+  expect(new Set(alive)).toEqual(new Set([200]))
+  expect(ready?.at(-1)).toBe(503)
+  expect(ready?.slice(ready.indexOf(503)).every((status) => status === 503)).toBe(true)
   const answered = seen.filter(({ outcome }) => outcome === 200).length
   expect(upstream.received).toHaveLength(answered)
   const [row] =
@@ -96,6 +99,16 @@ test('a second SIGTERM ends the process at once', async () => {
   expect((await cutOff).answer).toBeNull()
   await database.drop()
 })
+
+/** Every answer to a probe, as long as there is one who answers. */
+const probe = async (server: ServerProcess, path: string): Promise<number[]> => {
+  const statuses: number[] = []
+  while (server.child.exitCode === null) {
+    const { answer } = await observed(ask(server.url, `GET ${path}`))
+    if (answer) statuses.push(answer.status)
+  }
+  return statuses
+}
 
 const callOn = async (
   agent: Agent,

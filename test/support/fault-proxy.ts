@@ -9,12 +9,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
  * - `trickle` does so in pieces of `bytes` every `everyMs`,
  * - `swallow` takes them and hands nothing on, not even an end: both sides see a connection that is open and silent,
  *   as when a machine vanishes behind a router. New connections are accepted and as silent.
+ * - `close` ends new connections at once and in good order, as a balancer with nothing behind it; it passes the others.
  */
 export type Fault =
   | { kind: 'pass' }
   | { kind: 'delay'; delayMs: number }
   | { kind: 'trickle'; bytes: number; everyMs: number }
   | { kind: 'swallow' }
+  | { kind: 'close' }
 
 /** A TCP proxy that can do to a live connection what networks do to it. */
 export class FaultProxy {
@@ -22,7 +24,6 @@ export class FaultProxy {
   readonly #target: () => { host: string; port: number }
   readonly #pairs = new Set<readonly [Socket, Socket]>()
   #fault: Fault = { kind: 'pass' }
-  #accepted = 0
 
   private constructor(target: () => { host: string; port: number }) {
     this.#target = target
@@ -40,15 +41,6 @@ export class FaultProxy {
   get port(): number {
     // A server that listens on a port has an AddressInfo.
     return (this.#server.address() as AddressInfo).port
-  }
-
-  /** How many connections were ever accepted. */
-  get accepted(): number {
-    return this.#accepted
-  }
-
-  get open(): number {
-    return this.#pairs.size
   }
 
   set fault(fault: Fault) {
@@ -73,7 +65,14 @@ export class FaultProxy {
   }
 
   #join(client: Socket): void {
-    this.#accepted += 1
+    if (this.#fault.kind === 'close') {
+      // Read on, or its own end would never be seen.
+      client
+        .on('error', () => {})
+        .resume()
+        .end()
+      return
+    }
     const target = connect({ ...this.#target(), noDelay: true, allowHalfOpen: true })
     const pair = [client, target] as const
     this.#pairs.add(pair)
@@ -105,6 +104,7 @@ export class FaultProxy {
       case 'swallow':
         return
       case 'pass':
+      case 'close':
         to.write(chunk)
         return
       case 'delay':

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { ApiError } from '../errors.ts'
-import type { Pool, Reserved } from './sql.ts'
+import type { Pool, Reserved } from './driver.ts'
 
 /**
  * One pool of the driver's, from its first connection to the first one that is lost.

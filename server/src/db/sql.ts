@@ -1,14 +1,10 @@
 import net from 'node:net'
 import postgres from 'postgres'
 import { ApiError } from '../errors.ts'
+import type { Pool, Sql } from './driver.ts'
 import { type PoolLife, renewing } from './renewing-pool.ts'
 
-/** A pool, or a transaction of one: what queries are written with. */
-export type Sql = postgres.Sql<Types> | postgres.TransactionSql<Types>
-export type Pool = postgres.Sql<Types>
-/** One connection of a pool, taken out of it. */
-export type Reserved = postgres.ReservedSql<Types>
-type Types = { int8: number; moment: string }
+export type { Pool, Reserved, Sql } from './driver.ts'
 
 /** Where PostgreSQL is: a URL, or the socket of the embedded one. */
 export type Connection = string | { path: string; database: string; username: string; password?: string }
@@ -75,8 +71,20 @@ const graceMs = 2_000
  * sets TCP_NODELAY, which makes small statements wait for each other's acknowledgement; TLS is its own business.
  */
 const opens = (address: net.NetConnectOpts, life: PoolLife): { socket: () => Promise<net.Socket> } => ({
-  socket: async () => life.keep(net.connect(address)),
+  socket: async () => {
+    const socket = life.keep(net.connect(address))
+    // A balancer without a database behind it: to the driver, a reason to try again at once, for ever.
+    socket.once('end', () => {
+      if (socket.bytesRead === 0) socket.destroy(closedAtOnce())
+    })
+    return socket
+  },
 })
+
+const closedAtOnce = () =>
+  Object.assign(new Error('The connection was closed before PostgreSQL said anything'), {
+    code: 'ECONNRESET',
+  })
 
 /** A URL with several hosts is left to the driver, which tries them in turn. */
 const addressOf = (url: string): net.TcpNetConnectOpts | null => {

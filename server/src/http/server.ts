@@ -29,26 +29,27 @@ const patience = {
   requestTimeout: 30_000,
   connectionsCheckingInterval: 2_000,
   keepAliveTimeout: 65_000,
+  timeout: 150_000,
+  maxConnections: 16_000,
 }
-const silenceMs = 150_000
-const maxConnections = 16_000
+
 /** One line for a flood of connections that are turned away, not one for each. */
 const tellDropsEveryMs = 10_000
 
 /** The listening side. Tests give it less patience. */
 export const createHttpServer = (deps: Deps, waits: Partial<typeof patience> = {}): Server => {
+  const { timeout, maxConnections, ...times } = { ...patience, ...waits }
   const server = createServer({
-    ...patience,
-    ...waits,
+    ...times,
     maxHeaderSize: 16_384,
     noDelay: true,
     // The first step refuses a missing Host, with a body that says so.
     requireHostHeader: false,
   })
-  server.timeout = silenceMs
+  server.timeout = timeout
   server.maxHeadersCount = 0
   server.maxConnections = maxConnections
-  server.on('drop', tellDrops(deps))
+  server.on('drop', tellDrops(deps, maxConnections))
   const requests = new WeakMap<Socket, IncomingMessage | 'several'>()
   server.on('request', (req) => {
     req.url = originForm(req.url ?? '')
@@ -72,7 +73,7 @@ export const createHttpServer = (deps: Deps, waits: Partial<typeof patience> = {
   return server
 }
 
-const tellDrops = ({ log, clock }: Deps): (() => void) => {
+const tellDrops = ({ log, clock }: Deps, maxConnections: number): (() => void) => {
   let toldAt = Number.NEGATIVE_INFINITY
   let dropped = 0
   return () => {
