@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { setTimeout as delay } from 'node:timers/promises'
 import { readConfig } from './config.ts'
+import { isConnectionLost } from './db/sql.ts'
 import { createLog, type Log } from './log.ts'
 import { type NarrowServer, startServer } from './start.ts'
 import { welcome } from './welcome.ts'
@@ -23,9 +24,15 @@ const main = async (): Promise<void> => {
     // At a terminal nobody is to be told, and somebody waits.
     process.on(signal, () => stop({ code: 0, lingerMs: signal === 'SIGINT' ? 0 : lingerMs }, say))
   }
-  process.on('uncaughtException', (error, origin) =>
-    stop({ code: 1, lingerMs }, () => log.fatal({ error, origin }, 'stopping: a fault that nobody caught')),
-  )
+  const onFault = (error: unknown, origin: string) =>
+    stop({ code: 1, lingerMs }, () => log.fatal({ error, origin }, 'stopping: a fault that nobody caught'))
+  process.on('uncaughtException', onFault)
+  process.on('unhandledRejection', (error) => {
+    // The driver (postgres.js 3.4) asks each new connection for the types of arrays and awaits no answer. Whoever
+    // wanted the connection is told by themselves that it was lost.
+    if (isConnectionLost(error)) log.warn({ error }, 'a connection to the database was lost at its start')
+    else onFault(error, 'unhandledRejection')
+  })
   process.stdout.write(welcome(server.url, server.ownerKey))
   log.info({ url: server.url, database: config.databaseUrl ? 'external' : 'embedded' }, 'listening')
 }

@@ -8,7 +8,7 @@ import { demand, type Figures, openFiles, residentMiB, slope } from './figures.t
 const batches = 20
 const connections = 64
 /** Until caches are full and the compiler has done its work, memory grows for a good reason. */
-const settledAfter = 4
+const settledAfter = 8
 
 /** A million calls, or as many as are asked for: every answer right, every row there, memory and files flat. */
 export const soakCalls = async (calls: number): Promise<Figures> => {
@@ -55,9 +55,9 @@ export const soakCalls = async (calls: number): Promise<Figures> => {
       recorded: row?.completed ?? 0,
       'calls per second': Math.round(calls / seconds),
       'MiB at the start': (memory[0]?.[1] ?? 0).toFixed(1),
-      'MiB after a fifth': (settled[0]?.[1] ?? 0).toFixed(1),
+      'MiB after two fifths': (settled[0]?.[1] ?? 0).toFixed(1),
       'MiB at the end': (memory.at(-1)?.[1] ?? 0).toFixed(1),
-      'KiB per thousand calls, from a fifth on': (slope(settled) * 1_000 * 1_024).toFixed(2),
+      'KiB per thousand calls, from then on': (slope(settled) * 1_000 * 1_024).toFixed(2),
       'open files at the end': await openFiles(product.pid),
     }
   } finally {
@@ -69,8 +69,12 @@ export const soakCalls = async (calls: number): Promise<Figures> => {
 
 const send = (generator: ReturnType<typeof forkProgram>, load: object): Promise<LoadResult> =>
   new Promise((resolve, reject) => {
-    generator.once('exit', () => reject(new Error('The load generator ended')))
-    // It answers every load with one result.
-    generator.once('message', (result) => resolve(result as LoadResult))
+    const onExit = () => reject(new Error('The load generator ended'))
+    generator.once('exit', onExit)
+    generator.once('message', (result) => {
+      generator.off('exit', onExit)
+      // It answers every load with one result.
+      resolve(result as LoadResult)
+    })
     generator.send(load)
   })

@@ -47,13 +47,19 @@ export const startProcess = async ({
     },
     stdio: ['ignore', stdout ?? 'pipe', 'pipe'],
   })
+  // A test that failed before it stopped its server leaves none behind.
+  const end = () => child.kill('SIGKILL')
+  process.once('exit', end)
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding('utf8').on('data', (text: string) => {
       output += text
     })
   }
-  const exited = once(child, 'close').then(() => child.exitCode)
+  const exited = once(child, 'close').then(() => {
+    process.off('exit', end)
+    return child.exitCode
+  })
   const url = await new Promise<string>((resolve, reject) => {
     const look = () => {
       const found = /answers at (http:\S+)/.exec(output)?.[1]
