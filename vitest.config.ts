@@ -19,9 +19,17 @@ export default defineConfig({
         },
       },
       {
-        // They mostly wait, for limits that are theirs to wait for, so more of them than cores run at once.
+        // They mostly wait, for limits that are theirs to wait for, so more of them than cores run at once. Each
+        // starts several processes, which takes as long as the machine is busy.
         extends: true,
-        test: { name: 'faults', include: [faults], maxWorkers: 4, sequence: { groupOrder: 1 } },
+        test: {
+          name: 'faults',
+          include: [faults],
+          maxWorkers: 4,
+          sequence: { groupOrder: 1 },
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
       },
     ],
   },

@@ -37,7 +37,7 @@ beforeAll(async () => {
   servers = { late, later: await start('later'), ahead: await start('ahead') }
   key = ownerKeyOf(late)
   callable = await makeCallable(late, upstream)
-}, 120_000)
+})
 
 afterAll(async () => {
   await Promise.all(Object.values(servers).map((server) => server.stop('SIGKILL')))

@@ -49,4 +49,4 @@ test('three kills of servers and a crash of the database under load: nothing is 
   await cluster.sql`update narrowapi.executions set lease_expires_at = lease_expires_at - interval '15 seconds'`
   await until('nothing runs on', async () => (await remains(cluster.sql))?.running === 0, 60_000)
   expect(await remains(cluster.sql)).toEqual({ running: 0, leased: 0, locks: 0, open: 0 })
-}, 120_000)
+})

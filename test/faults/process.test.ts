@@ -70,4 +70,4 @@ test('a reader of the log that goes away, or stops reading, takes nothing from t
     expect((await ask(server.url, 'GET /api/v1/actions', asking)).status).toBe(200)
   expect(await server.stop()).toBe(0)
   await database.drop()
-}, 60_000)
+})

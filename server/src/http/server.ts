@@ -19,7 +19,7 @@ import { errorBody } from './problem.ts'
  * | `maxHeaderSize`               | 16 KiB | 16 KiB | bytes of a head                                              |
  * | `maxHeadersCount`             | none   | 2 000  | its lines; those beyond are dropped without a word, and a    |
  * |                               |        |        | dropped If-Match would be obeyed by nobody                   |
- * | `maxConnections`              | 16 000 | none   | open connections; one that is idle costs about 10 KiB        |
+ * | `maxConnections`              | 16 000 | none   | open connections; one that is idle costs about 21 KiB        |
  *
  * Bodies are bounded in `contract/limits`. Requests on one connection are not: each is bounded by itself, and Node
  * stops reading from a peer whose answers wait to be read.
