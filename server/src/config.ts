@@ -1,19 +1,25 @@
 import { isAbsolute, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
+import { usualTimeoutMs } from './db/sql.ts'
 import { type EgressAllow, parseEgressAllow } from './proxy/egress-allow.ts'
 
 const HttpUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' })
-/** Each worker holds up to six connections, and the embedded database takes a hundred. */
-const maxEmbeddedWorkers = 16
+/** Each of many workers holds seven connections, and the embedded database takes a hundred. */
+const maxEmbeddedWorkers = 12
 
 const Port = z.coerce.number().int().min(0).max(65_535)
+
+/** Up to an hour: what is longer no timer here is meant for, and above 2^31 Node's fire at once. */
+const Milliseconds = z.coerce.number().int().min(100).max(3_600_000)
 
 const Environment = z.object({
   PORT: Port.default(3000),
   HOST: z.string().min(1).default('127.0.0.1'),
   METRICS_PORT: Port.optional(),
   METRICS_HOST: z.string().min(1).default('127.0.0.1'),
+  NARROWAPI_DRAIN_MS: Milliseconds.default(25_000),
+  NARROWAPI_DATABASE_TIMEOUT_MS: Milliseconds.default(usualTimeoutMs),
   DATABASE_URL: z
     .string()
     .refine(
@@ -68,6 +74,10 @@ export type Config = Readonly<{
   workers: number
   /** Which of them this one is; null for the first process. */
   worker: number | null
+  /** How long PostgreSQL may take for one statement. */
+  databaseTimeoutMs: number
+  /** How long a stop waits for what has begun. */
+  drainMs: number
   dataDir: string
   masterKey: string | null
   egressAllow: EgressAllow
@@ -101,6 +111,8 @@ export const readConfig = (environment: NodeJS.ProcessEnv = process.env): Config
     redisUrl: env.REDIS_URL ?? null,
     workers: env.NARROWAPI_WORKERS,
     worker: env.NARROWAPI_WORKER ?? null,
+    databaseTimeoutMs: env.NARROWAPI_DATABASE_TIMEOUT_MS,
+    drainMs: env.NARROWAPI_DRAIN_MS,
     dataDir: isAbsolute(env.NARROWAPI_DATA_DIR) ? env.NARROWAPI_DATA_DIR : resolve(env.NARROWAPI_DATA_DIR),
     masterKey: env.NARROWAPI_MASTER_KEY ?? null,
     egressAllow: readEgressAllow(env.NARROWAPI_EGRESS_ALLOW),

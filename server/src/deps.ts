@@ -1,13 +1,15 @@
 import { createHmac, type KeyObject, randomBytes } from 'node:crypto'
-import { type Clock, systemClock } from './clock.ts'
+import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
 import { openDatabase } from './database.ts'
+import { DatabaseClock } from './db/database-clock.ts'
 import { type Cursors, createCursors } from './db/keyset.ts'
+import { keepListening } from './db/listen.ts'
 import { makeMonths } from './db/months.ts'
 import { cautiousNow } from './db/now.ts'
 import { type Limiter, RateLimiter } from './db/rate-limit.ts'
 import type { SharedLimiter } from './db/redis/shared-limiter.ts'
-import { connect, isUnavailable, type Pool } from './db/sql.ts'
+import { type Connection, connect, isUnavailable, type Pool } from './db/sql.ts'
 import { createIds, type Ids } from './ids.ts'
 import { openInstallation } from './installation.ts'
 import type { Log } from './log.ts'
@@ -72,22 +74,24 @@ export type Running = {
   close(): Promise<void>
 }
 
-export const createDeps = async (config: Config, log: Log, clock: Clock = systemClock): Promise<Running> => {
-  const ids = createIds(() => clock.now().getTime(), randomBytes)
+/** Without a clock of its own the server goes by the database's, as every other server does. */
+export const createDeps = async (config: Config, log: Log, given?: Clock): Promise<Running> => {
   const database = await openDatabase(config, log)
   const { connection, keyring } = database
   const pools: Pool[] = []
   const open = (role: Parameters<typeof connect>[1], max: number): Pool => {
-    const pool = connect(connection, role, { max })
+    const pool = connect(connection, role, { max, statementTimeoutMs: config.databaseTimeoutMs })
     pools.push(pool)
     return pool
   }
   let shared: SharedLimiter | null = null
   try {
     const owner = open('owner', 1)
-    await prepareMonths(owner, log, clock)
     const app = open('narrowapi_app', shareOf(10, config.workers))
     const system = open('narrowapi_system', shareOf(8, config.workers))
+    const clock = given ?? (await DatabaseClock.start(system, log))
+    const ids = createIds(() => clock.now().getTime(), randomBytes)
+    await prepareMonths(owner, log, clock)
     const own = new RateLimiter()
     shared = config.redisUrl === null ? null : await share(config.redisUrl, own, log)
     const tracing = await startTracing(config, log)
@@ -143,7 +147,7 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
         catalogue.expire()
       },
     }
-    await listenForChanges(deps)
+    const changes = await listenForChanges(connection, deps)
     return {
       deps,
       ownerKey,
@@ -159,6 +163,8 @@ export const createDeps = async (config: Config, log: Log, clock: Clock = system
         await deps.recorder.drain()
         await deps.refusals.drain()
         await deps.usage.stop()
+        await changes.stop()
+        if (clock instanceof DatabaseClock) clock.stop()
         shared?.close()
         await tracing?.close()
         await Promise.all(pools.map((pool) => pool.end({ timeout: 5 })))
@@ -198,9 +204,20 @@ const share = async (url: string, own: RateLimiter, log: Log): Promise<SharedLim
  * Whatever is remembered of credentials, actions and secrets is forgotten when PostgreSQL tells of a change,
  * and when the listening connection is made anew, since something may have been missed meanwhile.
  */
-const listenForChanges = async ({ system, expire }: Deps): Promise<void> => {
-  await system.listen('narrowapi_authority', expire, expire)
+const listenForChanges = (
+  connection: Connection,
+  { log, expire }: Deps,
+): Promise<{ stop(): Promise<void> }> => {
+  const pool = connect(connection, 'narrowapi_system', {
+    max: 1,
+    statementTimeoutMs: listenTimeoutMs,
+    onnotify: expire,
+  })
+  return keepListening({ pool, channel: 'narrowapi_authority', log, onListening: expire })
 }
+
+/** To listen needs no work, so an answer that takes longer comes from nobody. */
+const listenTimeoutMs = 3_000
 
 /** With a path, others may answer beside us under the same origin; then only the loop guard knows its own. */
 const ownOrigin = (publicUrl: string | null): string | null => {

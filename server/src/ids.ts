@@ -10,7 +10,7 @@ export type Ids = {
 /**
  * Makes ids such as `act_` + the 22 base62 digits of a UUIDv7 (RFC 9562). Text order is creation order within
  * this process, also inside one millisecond and when the clock steps back. Across processes the order is that
- * of their clocks.
+ * of their clocks: the database's, to within half a round trip.
  *
  * Layout: 48 bits of milliseconds, a 42-bit counter in rand_a and the upper half of rand_b (section 6.2,
  * method 1), 32 fresh random bits. The counter starts each millisecond at a random number below 2^41, so it

@@ -22,12 +22,30 @@ export const createLog = (level: string, destination?: DestinationStream): Log =
         streamWrite: (line) => line.replaceAll(/\b(sk|sxt)_[0-9A-Za-z]{49}/g, '$1_[secret]'),
       },
     },
-    destination ?? pino.destination({ dest: 1, sync: false }),
+    destination ?? standardOutput(),
   )
 
+/**
 /**
  * The log of one of several processes that write to one place. Not more than a pipe takes at once (4096 bytes on
  * Linux), in whole lines, so that lines of different processes do not run into each other.
  */
 export const createWorkerLog = (level: string, worker: number): Log =>
-  createLog(level, pino.destination({ dest: 1, sync: false, maxWrite: 4_096 })).child({ worker })
+  createLog(level, standardOutput(4_096)).child({ worker })
+
+/**
+ * Fails open: a full disk or a reader that is gone costs lines, never answers. What cannot be written waits for the
+ * next line, up to a bound; what is more is lost.
+ */
+const standardOutput = (maxWrite?: number): DestinationStream => {
+  const output = pino.destination({
+    dest: 1,
+    sync: false,
+    maxLength: maxWaitingBytes,
+    ...(maxWrite === undefined ? {} : { maxWrite }),
+  })
+  output.on('error', () => {})
+  return output
+}
+
+const maxWaitingBytes = 4_194_304

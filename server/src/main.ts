@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 import { readCommand } from './config.ts'
-import { createLog } from './log.ts'
+import { createLog, type Log } from './log.ts'
 import { startPrimary } from './primary.ts'
-import { type NarrowServer, startServer } from './start.ts'
+import { startServer } from './start.ts'
+import { lingerMs, type Stoppable, type Stopping, stopAndExit, stopAtFaults } from './stopping.ts'
 import { welcome } from './welcome.ts'
 import { runWorker } from './worker.ts'
 
@@ -12,30 +13,29 @@ const main = async (): Promise<void> => {
   if (config.worker !== null) return runWorker(config, config.worker)
   const log = createLog(config.logLevel)
   const server = config.workers === 1 ? await startServer(config, log) : await startPrimary(config, log)
+  const stop = stopOnce(server, log)
   // First, so that whoever reads that it runs can also stop it.
-  stopOnSignal(server, log)
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    const say = () => log.info({ signal }, 'stopping: finishing what has begun')
+    // At a terminal nobody is to be told, and somebody waits.
+    process.on(signal, () => stop({ code: 0, lingerMs: signal === 'SIGINT' ? 0 : lingerMs }, say))
+  }
+  stopAtFaults(log, stop)
   process.stdout.write(welcome(server.url, server.ownerKey))
   const database = config.databaseUrl ? 'external' : 'embedded'
   const { url, metricsUrl } = server
   log.info({ url, metrics: metricsUrl, database, workers: config.workers }, 'listening')
 }
 
-const stopOnSignal = (server: Pick<NarrowServer, 'stop'>, log: ReturnType<typeof createLog>): void => {
-  let stopping = false
-  const onSignal = (signal: NodeJS.Signals): void => {
-    if (stopping) process.exit(1)
-    stopping = true
-    log.info({ signal }, 'stopping: finishing what has begun')
-    server.stop().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        log.error({ error }, 'the stop was not clean')
-        process.exit(1)
-      },
-    )
+/** The first reason to stop stops in good order, the second at once. */
+const stopOnce = (server: Stoppable, log: Log): ((stopping: Stopping, say: () => void) => void) => {
+  let isStopping = false
+  return (stopping, say) => {
+    say()
+    if (isStopping) process.exit(1)
+    isStopping = true
+    void stopAndExit(server, log, stopping)
   }
-  process.on('SIGTERM', onSignal)
-  process.on('SIGINT', onSignal)
 }
 
 main().catch((error: unknown) => {

@@ -9,10 +9,7 @@ import { createIds } from './ids.ts'
 import { openInstallation } from './installation.ts'
 import type { Log } from './log.ts'
 import type { NarrowServer } from './start.ts'
-import { isReady, stopWord } from './worker-words.ts'
-
-/** Longer than a worker waits for its connections, so that one that hangs does not keep the others. */
-const stopMs = 40_000
+import { isReady, stopGraceMs, stopWord } from './worker-words.ts'
 
 /** A worker that lived for so long was in order; one that ends sooner is waited for longer each time. */
 const steadyMs = 30_000
@@ -25,12 +22,9 @@ const lastDelayMs = 10_000
  * take what waits there. Handed out in turn by the first process, a connection on its way to a worker that is
  * killed would stay open for ever and unanswered.
  */
-export const startPrimary = async (
-  config: Config,
-  log: Log,
-): Promise<Pick<NarrowServer, 'url' | 'metricsUrl' | 'ownerKey' | 'stop'>> => {
+export const startPrimary = async (config: Config, log: Log): Promise<Omit<NarrowServer, 'deps'>> => {
   const database = await openDatabase(config, log)
-  const workers = new Workers(log, { DATABASE_URL: urlOf(database.connection) })
+  const workers = new Workers(log, { DATABASE_URL: urlOf(database.connection) }, config.drainMs + stopGraceMs)
   const stop = async (): Promise<void> => {
     await workers.stop()
     await database.close()
@@ -38,8 +32,8 @@ export const startPrimary = async (
   try {
     const ownerKey = await setUp(database)
     const url = await workers.start(config.workers)
-    // The workers serve figures, each its own, and say where.
-    return { url, metricsUrl: null, ownerKey, stop }
+    // The workers serve figures, each its own, and say themselves that they stop.
+    return { url, metricsUrl: null, ownerKey, announceStop: () => {}, stop }
   } catch (error) {
     await stop()
     throw error
@@ -62,11 +56,13 @@ const setUp = async ({ connection, keyring }: Database): Promise<string | null> 
 class Workers {
   readonly #log: Log
   readonly #environment: Record<string, string>
+  readonly #stopMs: number
   readonly #running = new Set<Worker>()
   readonly #replacing = new Set<NodeJS.Timeout>()
   #isStopping = false
 
-  constructor(log: Log, environment: Record<string, string>) {
+  constructor(log: Log, environment: Record<string, string>, stopMs: number) {
+    this.#stopMs = stopMs
     this.#log = log
     this.#environment = environment
     cluster.schedulingPolicy = cluster.SCHED_NONE
@@ -92,7 +88,7 @@ class Workers {
       [...this.#running].map(async (worker) => {
         const ended = once(worker, 'exit')
         if (worker.isConnected()) worker.send(stopWord)
-        const timer = setTimeout(() => worker.process.kill('SIGKILL'), stopMs)
+        const timer = setTimeout(() => worker.process.kill('SIGKILL'), this.#stopMs)
         await ended
         clearTimeout(timer)
       }),

@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
 import { addressUrl, createDeps, type Deps } from './deps.ts'
@@ -16,12 +17,15 @@ export type NarrowServer = {
   deps: Deps
   /** The owner key, if this start made the installation. */
   ownerKey: string | null
+  /** Takes no new work from now on, and says so to whoever brings some or asks whether it is ready. */
+  announceStop(): void
+  /** Ends what has begun, by itself within the drain time and by force after it. */
   stop(): Promise<void>
 }
 
-/** How long what has begun may take to end when the server stops. */
-export const drainMs = 25_000
 const sweepMs = 100
+/** For the answers that callers get when their upstream calls are cut. */
+const lastWordsMs = 1_000
 
 /** Everything from a config to a server that answers. Used by `main.ts` and, with their own config, by tests. */
 export const startServer = async (config: Config, log: Log, clock?: Clock): Promise<NarrowServer> => {
@@ -43,9 +47,6 @@ export const startServer = async (config: Config, log: Log, clock?: Clock): Prom
     for (const port of metrics ? [metrics.address.port, ...(config.metrics?.ofAll ?? [])] : []) {
       running.listensAt({ address: metrics?.address.address ?? '', port })
     }
-    server.on('request', (_req, res) => {
-      if (deps.isStopping()) res.shouldKeepAlive = false
-    })
     server.on('request', createListener(deps))
   } catch (error) {
     server.close()
@@ -60,16 +61,32 @@ export const startServer = async (config: Config, log: Log, clock?: Clock): Prom
     const closed = new Promise<void>((resolve) => server.close(() => resolve()))
     // Again and again: a connection that was busy when the stop began is kept open for more when it has done.
     const sweep = setInterval(() => server.closeIdleConnections(), sweepMs)
-    const timer = setTimeout(() => server.closeAllConnections(), drainMs)
+    const patience = new AbortController()
+    const insisted = insist(patience.signal).catch(() => {})
     await closed
+    patience.abort()
+    await insisted
     clearInterval(sweep)
-    clearTimeout(timer)
     // So late that the stop can be watched.
     await metrics?.close()
     await jobs.stop()
     await maintenance.stop()
     await running.close()
   }
-  const metricsUrl = metrics && `${addressUrl(metrics.address)}/metrics`
-  return { url: deps.publicUrl(), metricsUrl, deps, ownerKey: running.ownerKey, stop }
+  /** What an upstream has not answered by now ends as unknown, recorded and told; then the connections go. */
+  const insist = async (signal: AbortSignal): Promise<void> => {
+    await delay(config.drainMs, null, { signal })
+    log.warn('the drain time is over: calls that still wait for their upstream end with unknown outcome')
+    await deps.egress.cut()
+    await delay(lastWordsMs, null, { signal })
+    server.closeAllConnections()
+  }
+  return {
+    url: deps.publicUrl(),
+    metricsUrl: metrics && `${addressUrl(metrics.address)}/metrics`,
+    deps,
+    ownerKey: running.ownerKey,
+    announceStop: () => running.announceStop(),
+    stop,
+  }
 }

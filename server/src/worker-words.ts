@@ -1,6 +1,9 @@
 /** What the first process tells a worker: to finish what it has begun, and end. */
 export const stopWord = 'stop'
 
+/** What a worker may take beyond the drain time to finish. One that hangs is ended. */
+export const stopGraceMs = 15_000
+
 /** What a worker tells the first process when it serves. */
 export type Ready = { ready: true; url: string }
 

@@ -1,8 +1,9 @@
 import cluster from 'node:cluster'
 import type { Config } from './config.ts'
 import { createWorkerLog } from './log.ts'
-import { startServer } from './start.ts'
-import { type Ready, stopWord } from './worker-words.ts'
+import { type NarrowServer, startServer } from './start.ts'
+import { lingerMs, type Stopping, stopAndExit, stopAtFaults } from './stopping.ts'
+import { type Ready, stopGraceMs, stopWord } from './worker-words.ts'
 
 /**
  * One of several servers on a port. It stops when the first process says so or is gone, and not at a second signal:
@@ -10,23 +11,18 @@ import { type Ready, stopWord } from './worker-words.ts'
  */
 export const runWorker = async (config: Config, number: number): Promise<void> => {
   const log = createWorkerLog(config.logLevel, number)
-  const starting = startServer(config, log)
+  let server: NarrowServer | null = null
   let isStopping = false
-  const stop = (): void => {
+  const stop = (stopping: Stopping = { code: 0, lingerMs }): void => {
     if (isStopping) return
     isStopping = true
-    starting
-      .then((server) => server.stop())
-      .then(
-        () => process.exit(0),
-        (error: unknown) => {
-          log.error({ error }, 'the stop was not clean')
-          process.exit(1)
-        },
-      )
+    // One that is still starting has begun nothing, and may wait for an answer of the first process for ever.
+    if (server === null) process.exit(1)
+    setTimeout(() => process.exit(1), config.drainMs + stopGraceMs).unref()
+    void stopAndExit(server, log, stopping)
   }
-  process.on('SIGTERM', stop)
-  process.on('SIGINT', stop)
+  process.on('SIGTERM', () => stop())
+  process.on('SIGINT', () => stop())
   process.on('message', (word: unknown) => {
     if (word === stopWord) stop()
   })
@@ -36,7 +32,12 @@ export const runWorker = async (config: Config, number: number): Promise<void> =
     log.warn('the first process is gone: finishing what has begun')
     stop()
   })
-  const { url, metricsUrl } = await starting
+  server = await startServer(config, log)
+  stopAtFaults(log, (stopping, say) => {
+    say()
+    stop(stopping)
+  })
+  const { url, metricsUrl } = server
   process.send?.({ ready: true, url } satisfies Ready)
   log.info({ url, metrics: metricsUrl, pid: process.pid }, 'listening')
 }

@@ -4,10 +4,9 @@ import { parser } from '@prometheus-io/lezer-promql'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { z } from 'zod'
-import { variables } from '../../server/src/config.ts'
+import { readConfig, variables } from '../../server/src/config.ts'
 import { maxHeaderSize, patience } from '../../server/src/http/server.ts'
 import { actionIdleMs, maxActions } from '../../server/src/metrics/calls.ts'
-import { drainMs } from '../../server/src/start.ts'
 import { call, callable } from '../proxy/calls.ts'
 import { type Exposed, parseExposition } from '../support/exposition.ts'
 import { ask } from '../support/send.ts'
@@ -149,7 +148,7 @@ test.each(rules.map((rule) => [rule.alert, rule.expr]))(
 test('says the limits and timeouts that hold', () => {
   const rows = table(operations, 'limit | value | beyond it')
   const { bodyBytes, executeBodyBytes } = limits
-  const held = { ...patience, maxHeaderSize, bodyBytes, executeBodyBytes, drainMs }
+  const held = { ...patience, maxHeaderSize, bodyBytes, executeBodyBytes, drainMs: readConfig({}).drainMs }
   const said = Object.fromEntries(rows.map(([name, value]) => [name.replaceAll('`', ''), Number(value)]))
   expect(said).toEqual(held)
   expect(operations).toContain(`the first ${maxActions} have figures of their own`)

@@ -57,7 +57,9 @@ export const startEmbedded = async (options: { dataDir: string; log?: Log }): Pr
       username: superuser,
     }
     const logFile = join(dataDir, 'postgres.log')
-    const owned = await startAndClaim({ cluster, postgres, connection, logFile, log })
+    const start = { cluster, postgres, connection, logFile, log }
+    const owned = await startAndClaim(start)
+    const keeper = keepRunning(start)
     await removeUnfinished(dataDir).catch((error: unknown) =>
       log.warn({ error }, 'old files were left in place'),
     )
@@ -66,6 +68,7 @@ export const startEmbedded = async (options: { dataDir: string; log?: Log }): Pr
 
     const end = async (): Promise<void> => {
       clearInterval(trimming)
+      await keeper.stop()
       owned.expectEnd()
       // Our session, and with it the claim, ends with PostgreSQL, so no other server comes in between.
       await stopPostmaster(folder)
@@ -94,7 +97,6 @@ type Start = { cluster: Cluster; postgres: string; connection: EmbeddedConnectio
  */
 const startAndClaim = async ({ cluster, postgres, connection, logFile, log }: Start) => {
   const { folder } = cluster
-  let isEnding = false
   let started: Postmaster | undefined
   const abandon = async () => {
     if (started && !started.hasEnded()) await stopPostmaster(folder)
@@ -106,17 +108,7 @@ const startAndClaim = async ({ cluster, postgres, connection, logFile, log }: St
       await abandon()
       throw failed(folder, cause.message, logFile)
     })
-    if (claim.outcome === 'owned') {
-      started?.child.once('exit', (code, signal) => {
-        if (!isEnding)
-          log.warn({ folder, code, signal, log: logFile }, 'embedded PostgreSQL ended unexpectedly')
-      })
-      const expectEnd = () => {
-        isEnding = true
-        claim.expectEnd()
-      }
-      return { release: claim.release, expectEnd }
-    }
+    if (claim.outcome === 'owned') return claim
     if (claim.outcome === 'taken') throw inUse(folder)
     if (started && !started.hasEnded()) continue
     if (started) {
@@ -133,6 +125,39 @@ const startAndClaim = async ({ cluster, postgres, connection, logFile, log }: St
 }
 
 const startTimeoutMs = 60_000
+
+/**
+ * PostgreSQL ends when it can no longer write its log, as on a full disk, and whoever ends it by hand may not know
+ * whose it is. Nobody but us would start it again; our claim is made anew by itself. Until it runs, callers are told
+ * that the database is away.
+ */
+const keepRunning = ({ cluster, postgres, logFile, log }: Start): { stop(): Promise<void> } => {
+  const { folder } = cluster
+  const stopping = new AbortController()
+  const pause = () => delay(lookEveryMs, null, { signal: stopping.signal, ref: false }).catch(() => {})
+  const startAgain = async (): Promise<void> => {
+    if ((await findPostmaster(folder)) !== undefined) return
+    log.warn({ folder, log: logFile }, 'embedded PostgreSQL ended unexpectedly; it is started again')
+    await disownLockFile(folder)
+    await spawnPostmaster(cluster, postgres, logFile)
+  }
+  const run = async (): Promise<void> => {
+    for (await pause(); !stopping.signal.aborted; await pause()) {
+      await startAgain().catch((error: unknown) =>
+        log.warn({ error, folder }, 'embedded PostgreSQL could not be started again'),
+      )
+    }
+  }
+  const running = run()
+  return {
+    async stop() {
+      stopping.abort()
+      await running
+    },
+  }
+}
+
+const lookEveryMs = 1_000
 
 /** Another PostgreSQL of this folder was quicker, or what is left of a crashed one has not ended yet. */
 const isAboutAnother = /lock file .* already exists|pre-existing shared memory block/

@@ -1,12 +1,10 @@
 import net from 'node:net'
 import postgres from 'postgres'
+import { ApiError } from '../errors.ts'
+import type { Pool, Sql } from './driver.ts'
+import { type PoolLife, renewing } from './renewing-pool.ts'
 
-/** A pool, or a transaction of one: what queries are written with. */
-export type Sql = postgres.Sql<Types> | postgres.TransactionSql<Types>
-export type Pool = postgres.Sql<Types>
-/** One connection of a pool, taken out of it. */
-export type Reserved = postgres.ReservedSql<Types>
-type Types = { int8: number; moment: string }
+export type { Pool, Reserved, Sql } from './driver.ts'
 
 /** Where PostgreSQL is: a URL, or the socket of the embedded one. */
 export type Connection = string | { path: string; database: string; username: string; password?: string }
@@ -16,34 +14,85 @@ export type Role = 'owner' | 'narrowapi_app' | 'narrowapi_system'
 
 export const schema = 'narrowapi'
 
+/** How long PostgreSQL may take for one statement, in milliseconds, unless the operator says otherwise. */
+export const usualTimeoutMs = 15_000
+
+export type ConnectOptions = {
+  max: number
+  statementTimeoutMs?: number
+  onnotify?: (channel: string, payload: string) => void
+}
+
 export const connect = (
   connection: Connection,
   role: Role,
-  options: { max: number; onnotify?: (channel: string, payload: string) => void },
+  { max, statementTimeoutMs = usualTimeoutMs, onnotify }: ConnectOptions,
 ): Pool => {
-  const settings: postgres.Options<{
-    int8: postgres.PostgresType<number>
-    moment: postgres.PostgresType<string>
-  }> = {
-    max: options.max,
-    idle_timeout: 0,
-    max_lifetime: null,
-    connect_timeout: 5,
-    onnotice: () => {},
-    transform: { undefined: null },
-    connection: {
-      application_name: 'narrowapi',
-      search_path: schema,
-      TimeZone: 'UTC',
-      statement_timeout: role === 'owner' ? 0 : 15_000,
-      idle_in_transaction_session_timeout: role === 'owner' ? 0 : 30_000,
-      ...(role === 'owner' ? {} : { role }),
-    },
-    types: { int8, moment },
+  // Whoever migrates may take as long as it takes.
+  const limitMs = role === 'owner' ? 0 : statementTimeoutMs
+  const open = (life: PoolLife): Pool => {
+    const settings: postgres.Options<{
+      int8: postgres.PostgresType<number>
+      moment: postgres.PostgresType<string>
+    }> = {
+      max,
+      idle_timeout: 0,
+      max_lifetime: null,
+      connect_timeout: 5,
+      onnotice: () => {},
+      onclose: () => life.lose(),
+      ...(onnotify ? { onnotify } : {}),
+      transform: { undefined: null },
+      connection: {
+        application_name: 'narrowapi',
+        search_path: schema,
+        TimeZone: 'UTC',
+        statement_timeout: limitMs,
+        idle_in_transaction_session_timeout: 2 * limitMs,
+        ...(role === 'owner' ? {} : { role }),
+      },
+      types: { int8, moment },
+    }
+    const place = typeof connection === 'string' ? (socketOf(connection) ?? connection) : connection
+    if (typeof place !== 'string')
+      return postgres({ ...place, ...settings, ...opens({ path: place.path }, life) })
+    const address = addressOf(place)
+    return postgres(place, { ...settings, ...(address ? opens(address, life) : {}) })
   }
-  const place = typeof connection === 'string' ? (socketOf(connection) ?? connection) : connection
-  if (typeof place !== 'string') return postgres({ ...place, ...settings })
-  return postgres(place, { ...settings, ...withoutDelay(place) })
+  return renewing(open, limitMs === 0 ? null : limitMs + graceMs)
+}
+
+/** What the way to PostgreSQL and back may take beside its own limit. */
+const graceMs = 2_000
+
+/**
+ * The driver takes a socket instead of an address. It gets one that is still connecting: it would wait for a
+ * promise without a limit, and lose the place of a connection in its pool when the promise fails. It also never
+ * sets TCP_NODELAY, which makes small statements wait for each other's acknowledgement; TLS is its own business.
+ */
+const opens = (address: net.NetConnectOpts, life: PoolLife): { socket: () => Promise<net.Socket> } => ({
+  socket: async () => {
+    const socket = life.keep(net.connect(address))
+    // A balancer without a database behind it: to the driver, a reason to try again at once, for ever.
+    socket.once('end', () => {
+      if (socket.bytesRead === 0) socket.destroy(closedAtOnce())
+    })
+    return socket
+  },
+})
+
+const closedAtOnce = () =>
+  Object.assign(new Error('The connection was closed before PostgreSQL said anything'), {
+    code: 'ECONNRESET',
+  })
+
+/** A URL with several hosts is left to the driver, which tries them in turn. */
+const addressOf = (url: string): net.TcpNetConnectOpts | null => {
+  if (!URL.canParse(url)) return null
+  const { hostname, port } = new URL(url)
+  if (hostname === '' || hostname.includes(',') || hostname.startsWith('%2F')) return null
+  const host = hostname.replace(/^\[|\]$/g, '')
+  return { host, port: Number(port || 5432), noDelay: true, keepAlive: true }
 }
 
 /** As with libpq, `?host=/folder` in a URL names the folder of a Unix socket. */
@@ -99,49 +148,33 @@ const moment: postgres.PostgresType<string> = {
   },
 }
 
-/**
- * postgres.js never sets TCP_NODELAY, which makes small statements wait for each other's acknowledgement.
- * It takes a connected socket instead; TLS is still its own business.
- */
-const withoutDelay = (url: string): { socket?: () => Promise<net.Socket> } => {
-  if (!URL.canParse(url)) return {}
-  const { hostname, port } = new URL(url)
-  if (hostname === '' || hostname.includes(',') || hostname.startsWith('%2F')) return {}
-  return {
-    socket: () =>
-      new Promise((resolve, reject) => {
-        const socket = net.connect({
-          host: hostname.replace(/^\[|\]$/g, ''),
-          port: Number(port || 5432),
-          noDelay: true,
-          keepAlive: true,
-        })
-        socket.once('connect', () => resolve(socket))
-        socket.once('error', reject)
-      }),
-  }
-}
-
 /** The SQLSTATE of a database error, or null for anything else. */
 export const sqlState = (error: unknown): string | null =>
   error instanceof postgres.PostgresError ? error.code : null
+
+/** Whether the work was undone for a reason that is over by now, a failed serialization or a deadlock; also as a cause. */
+export const isTransient = (error: unknown): boolean =>
+  /^(?:40001|40P01)$/.test(sqlState(error) ?? '') || (error instanceof Error && isTransient(error.cause))
 
 /** Whether the database could not be asked at all, so that the same request may succeed later. */
 export const isUnavailable = (error: unknown): boolean => {
   const state = sqlState(error)
   // 28, 3D000 and 55000 refuse a connection: an operator is closing, moving or opening the database.
   if (state !== null) return /^(?:08|28|3D000|53|55000|57P0|57014|25006|40001|40P01|55P03)/.test(state)
-  return /^(?:CONNECT|CONNECTION_|ECONN|ENOENT|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND|EAI_AGAIN)/.test(
-    systemCode(error),
-  )
+  return error instanceof ApiError ? error.code === 'unavailable' : isUnreachable(error)
 }
 
 /** Whether the connection itself ended, so that nothing more can be said on it; also as the cause of an error. */
 export const isConnectionLost = (error: unknown): boolean => {
   const state = sqlState(error)
   if (state !== null) return /^(?:08|57P0)/.test(state)
-  return isUnavailable(error) || (error instanceof Error && isConnectionLost(error.cause))
+  return isUnreachable(error) || (error instanceof Error && isConnectionLost(error.cause))
 }
+
+const isUnreachable = (error: unknown): boolean =>
+  /^(?:CONNECT|CONNECTION_|ECONN|ENOENT|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND|EAI_AGAIN)/.test(
+    systemCode(error),
+  )
 
 const systemCode = (error: unknown): string =>
   error instanceof Error && 'code' in error ? String(error.code) : ''

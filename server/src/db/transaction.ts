@@ -1,27 +1,30 @@
-import { isConnectionLost, type Pool, type Reserved, type Sql } from './sql.ts'
+import { setTimeout as delay } from 'node:timers/promises'
+import { answered, type Taken, take } from './renewing-pool.ts'
+import { isConnectionLost, isTransient, type Pool, type Sql } from './sql.ts'
 
 /**
  * Does work in one transaction: all or nothing. The first statements go out behind `begin` without waiting for
  * it. Takes the place of the driver's own `begin`, which rolls back on a connection that PostgreSQL has ended
  * and then fails outside of any promise, which would end the process.
+ *
+ * The work may be done several times: it must do nothing but what its transaction undoes.
  */
-export const inTransaction = async <T>(pool: Pool, work: (sql: Sql) => Promise<T>): Promise<T> => {
-  const connection = await takeConnection(pool)
-  const begun = connection`begin`.execute()
-  begun.catch(() => {})
-  try {
-    const result = await work(connection)
-    await begun
-    await connection`commit`
-    connection.release()
-    return result
-  } catch (error) {
-    if (!isConnectionLost(error)) await giveBack(connection, connection`rollback`)
-    throw error
-  } finally {
-    transactionsOf(pool).open -= 1
-  }
-}
+export const inTransaction = <T>(pool: Pool, work: (sql: Sql) => Promise<T>): Promise<T> =>
+  retried(pool, async (taken) => {
+    const { connection } = taken
+    const begun = connection`begin`.execute()
+    begun.catch(() => {})
+    try {
+      const result = await work(connection)
+      await begun
+      await connection`commit`
+      connection.release()
+      return result
+    } catch (error) {
+      await rollBack(taken, error)
+      throw error
+    }
+  })
 
 /**
  * Runs reads on the rows of one workspace: row-level security shows nothing else. The setting is local to the
@@ -30,26 +33,25 @@ export const inTransaction = async <T>(pool: Pool, work: (sql: Sql) => Promise<T
  * A read does not wait for `begin` and `commit`: the statements go out behind each other on one connection,
  * which makes a read one round trip. Should an early one fail, the setting is not there and nothing is shown.
  */
-export const readWorkspace = async <T>(
+export const readWorkspace = <T>(
   pool: Pool,
   workspaceId: string,
   work: (sql: Sql) => Promise<T>,
-): Promise<T> => {
-  const connection = await takeConnection(pool)
-  const opened = Promise.all([connection`begin read only`.execute(), enter(connection, workspaceId)])
-  opened.catch(() => {})
-  try {
-    const result = await work(connection)
-    await opened
-    void giveBack(connection, connection`commit`)
-    return result
-  } catch (error) {
-    if (!isConnectionLost(error)) void giveBack(connection, connection`rollback`)
-    throw error
-  } finally {
-    transactionsOf(pool).open -= 1
-  }
-}
+): Promise<T> =>
+  retried(pool, async (taken) => {
+    const { connection } = taken
+    const opened = Promise.all([connection`begin read only`.execute(), enter(connection, workspaceId)])
+    opened.catch(() => {})
+    try {
+      const result = await work(connection)
+      await opened
+      void giveBack(taken, connection`commit`)
+      return result
+    } catch (error) {
+      void rollBack(taken, error)
+      throw error
+    }
+  })
 
 /** Runs changes on the rows of one workspace, all or none. */
 export const changeWorkspace = <T>(
@@ -78,13 +80,36 @@ export const transactionsOf = (pool: Pool): Transactions => {
   return none
 }
 
-const takeConnection = async (pool: Pool): Promise<Reserved> => {
+const maxRetries = 3
+
+/** A deadlock or a failed serialization is over when it is told, so the same work is likely to succeed now. */
+const retried = async <T>(pool: Pool, run: (taken: Taken) => Promise<T>): Promise<T> => {
+  for (let retries = 0; ; retries += 1) {
+    const taken = await takeCounted(pool)
+    try {
+      return await answered(pool, run(taken))
+    } catch (error) {
+      if (!isTransient(error) || retries === maxRetries) throw error
+    } finally {
+      transactionsOf(pool).open -= 1
+    }
+    // Those who met each other are not to meet again.
+    await delay(Math.random() * 20 * 2 ** retries)
+  }
+}
+
+/** On a lost connection there is nothing to roll back, and nobody who could be told to. */
+const rollBack = async (taken: Taken, reason: unknown): Promise<void> => {
+  if (!taken.isLost() && !isConnectionLost(reason)) await giveBack(taken, taken.connection`rollback`)
+}
+
+const takeCounted = async (pool: Pool): Promise<Taken> => {
   const counts = transactionsOf(pool)
   counts.waiting += 1
   try {
-    const connection = await pool.reserve()
+    const taken = await take(pool)
     counts.open += 1
-    return connection
+    return taken
   } finally {
     counts.waiting -= 1
   }
@@ -94,7 +119,7 @@ const takeConnection = async (pool: Pool): Promise<Reserved> => {
  * A connection is another's only once its last statement is through: the driver forgets what waits on one that
  * is released, and the next change would find itself in this transaction. A lost one the driver drops by itself.
  */
-const giveBack = (connection: Reserved, last: PromiseLike<unknown>): Promise<void> =>
+const giveBack = ({ connection }: Taken, last: PromiseLike<unknown>): Promise<void> =>
   Promise.resolve(last).then(
     () => connection.release(),
     () => {},

@@ -1,4 +1,5 @@
 import type { RequestListener } from 'node:http'
+import { finished } from 'node:stream'
 import { contract, routesOf } from '@narrowapi/contract'
 import express, { type Express, type RequestHandler } from 'express'
 import type { Deps } from '../deps.ts'
@@ -17,7 +18,8 @@ export const createListener = (deps: Deps): RequestListener => {
   const execute = createExecute(deps)
   const app = createApp(deps)
   return (req, res) => {
-    if (!execute(req, res)) app(req, res)
+    // A server that stops takes no call: what says so is the first step of everything else.
+    if (deps.isStopping() || !execute(req, res)) app(req, res)
   }
 }
 
@@ -35,6 +37,7 @@ export const createApp = (deps: Deps): Express => {
     checkFraming(req)
     next()
   })
+  app.use(refuseWhileStopping(deps))
   app.use(referenceNames)
   mountEndpoints(app, deps)
   mountDocs(app, { publicUrl: deps.publicUrl() })
@@ -42,6 +45,25 @@ export const createApp = (deps: Deps): Express => {
   app.use(problem(deps))
   return app
 }
+
+/**
+ * No new work once a stop was announced, and the connection is not kept for more. Whether the server lives and
+ * whether it is ready can still be asked. The body is read first: a close with bytes unread would take the answer
+ * from the caller.
+ */
+const refuseWhileStopping =
+  (deps: Deps): RequestHandler =>
+  (req, res, next) => {
+    if (!deps.isStopping()) return next()
+    res.shouldKeepAlive = false
+    if (probes.has(req.path)) return next()
+    const refusal = new ApiError('unavailable', 'The server is stopping; try again', {
+      retry_after_seconds: 1,
+    })
+    finished(req.resume(), () => next(refusal))
+  }
+
+const probes: ReadonlySet<string> = new Set([contract.health.live.path, contract.health.ready.path])
 
 /** Names the references use for what has another path here. The answer names the canonical path. */
 const aliases: readonly [alias: string, path: string][] = [['/api/v1/credentials', '/api/v1/secrets']]

@@ -5,7 +5,7 @@ import type { Change } from '../changes.ts'
 import { type AuditTarget, appendAudit } from '../db/audit.ts'
 import { claimKey, storeReply } from '../db/idempotency.ts'
 import { page } from '../db/keyset.ts'
-import type { Sql } from '../db/sql.ts'
+import { type Sql, sqlState } from '../db/sql.ts'
 import { changeWorkspace, readWorkspace } from '../db/transaction.ts'
 import type { Deps } from '../deps.ts'
 import { ApiError } from '../errors.ts'
@@ -52,7 +52,7 @@ const answerChange = async (served: Served, input: AnyInput): Promise<AnyReply> 
   const { audit } = route.metadata
   const key = keyOf(input)
   const scope = keyScope(input.req, key)
-  const reply = await changeWorkspace(deps.app, key.workspaceId, async (sql) => {
+  const changed = changeWorkspace(deps.app, key.workspaceId, async (sql) => {
     const now = deps.clock.now()
     const fingerprint = createHash('sha256').update(contextOf(input.req).rawBody).digest('hex')
     const stored = scope && (await claimKey(sql, scope, fingerprint, now))
@@ -63,10 +63,24 @@ const answerChange = async (served: Served, input: AnyInput): Promise<AnyReply> 
     if (scope) await storeReply(sql, scope, fingerprint, deps.replies.seal(scope, keep(input.res, done)), now)
     return done
   })
+  const reply = await changed.catch((error: unknown) => refuseUnstorable(deps, input, error))
   // The notification comes a moment later; whoever made the change sees it at once on this server. What is new was
   // not remembered before, so it makes nothing stale.
   if (audit && !audit.endsWith('.created')) deps.expire()
   return reply
+}
+
+/**
+ * What no check before caught and the database still refuses: a value it cannot hold (class 22) or that breaks a
+ * rule of the data (class 23), of this request or of one at the same moment. Nothing was changed; that it came so
+ * far is a gap in our checks, so the operator is told.
+ */
+const refuseUnstorable = ({ log }: Deps, { req }: AnyInput, error: unknown): never => {
+  if (!/^2[23]/.test(sqlState(error) ?? '')) throw error
+  log.error({ error, request_id: contextOf(req).requestId }, 'the database refused a value')
+  throw new ApiError('validation_failed', 'A value of this request cannot be stored; change it', {
+    cause: error,
+  })
 }
 
 const keyOf = ({ req }: AnyInput): KeyHolder => {

@@ -5,14 +5,32 @@ import { ApiError } from '../errors.ts'
 import { errorBody } from './problem.ts'
 
 /**
- * How long callers may take, in milliseconds; Node's own defaults wait for minutes. `keepAliveTimeout` is longer
- * than the idle time of common load balancers, so that they close first.
+ * What a caller may cost. Times are in milliseconds; beside each stands what Node 24 would do.
+ *
+ * | setting                       | here   | Node   | bounds                                                       |
+ * |-------------------------------|--------|--------|--------------------------------------------------------------|
+ * | `headersTimeout`              | 10 s   | 60 s   | from the first byte, or the connection, to the end of a head |
+ * | `requestTimeout`              | 30 s   | 300 s  | from the same moment to the end of the body                  |
+ * | `connectionsCheckingInterval` | 2 s    | 30 s   | how late the two above are noticed                           |
+ * | `keepAliveTimeout`            | 65 s   | 5 s    | an idle connection; longer than load balancers keep theirs,  |
+ * |                               |        |        | so that they close first                                     |
+ * | `timeout`                     | 150 s  | none   | a connection without a byte in either direction: who does    |
+ * |                               |        |        | not read answers. Longer than any upstream may take (120 s)  |
+ * | `maxHeaderSize`               | 16 KiB | 16 KiB | bytes of a head                                              |
+ * | `maxHeadersCount`             | none   | 2 000  | its lines; those beyond are dropped without a word, and a    |
+ * |                               |        |        | dropped If-Match would be obeyed by nobody                   |
+ * | `maxConnections`              | 16 000 | none   | open connections; one that is idle costs about 21 KiB        |
+ *
+ * Bodies are bounded in `contract/limits`. Requests on one connection are not: each is bounded by itself, and Node
+ * stops reading from a peer whose answers wait to be read.
  */
 export const patience = {
   headersTimeout: 10_000,
   requestTimeout: 30_000,
   connectionsCheckingInterval: 2_000,
   keepAliveTimeout: 65_000,
+  timeout: 150_000,
+  maxConnections: 16_000,
 }
 
 /** What came by a connection so far; a member of the socket, because a WeakMap would burden every garbage collection. */
@@ -23,16 +41,23 @@ type Serving = Socket & { [served]?: IncomingMessage | 'several' }
 /** Of all headers of a request together, in bytes. */
 export const maxHeaderSize = 16_384
 
+/** One line for a flood of connections that are turned away, not one for each. */
+const tellDropsEveryMs = 10_000
+
 /** The listening side. Tests give it less patience. */
 export const createHttpServer = (deps: Deps, waits: Partial<typeof patience> = {}): Server => {
+  const { timeout, maxConnections, ...times } = { ...patience, ...waits }
   const server = createServer({
-    ...patience,
-    ...waits,
+    ...times,
     maxHeaderSize,
     noDelay: true,
     // The first step refuses a missing Host, with a body that says so.
     requireHostHeader: false,
   })
+  server.timeout = timeout
+  server.maxHeadersCount = 0
+  server.maxConnections = maxConnections
+  server.on('drop', tellDrops(deps, maxConnections))
   server.on('request', (req: IncomingMessage & { socket: Serving }) => {
     const { url = '', socket } = req
     if (!url.startsWith('/')) req.url = originForm(url)
@@ -54,6 +79,18 @@ export const createHttpServer = (deps: Deps, waits: Partial<typeof patience> = {
   })
   server.on('connect', (_req, socket) => socket.destroy())
   return server
+}
+
+const tellDrops = ({ log, clock }: Deps, maxConnections: number): (() => void) => {
+  let toldAt = Number.NEGATIVE_INFINITY
+  let dropped = 0
+  return () => {
+    dropped += 1
+    if (clock.monotonic() - toldAt < tellDropsEveryMs) return
+    log.warn({ dropped, max_connections: maxConnections }, 'connections were turned away: there are too many')
+    toldAt = clock.monotonic()
+    dropped = 0
+  }
 }
 
 /**

@@ -4,6 +4,7 @@ import { expandScopes, type GrantedScope, type Scope, type WorkspaceSettings } f
 import { addressList, isListed } from '../addresses.ts'
 import { type CredentialKind, checkCredential, hashCredential } from '../credentials.ts'
 import { type CacheFigures, FreshCache } from '../db/fresh-cache.ts'
+import { answered } from '../db/renewing-pool.ts'
 import type { Pool } from '../db/sql.ts'
 import { findKey, findToken, type HeldGrant, type KeyRow, type TokenRow } from './authority-queries.ts'
 
@@ -82,14 +83,15 @@ export class Authority {
   /** The holder of an API key, or null for a text that is none. Costs no query when the checksum is wrong. */
   key(text: string): KeyHolder | null | Promise<KeyHolder | null> {
     return this.#find(this.#keys, 'sk', text, async (hash) => {
-      const row = await findKey(this.#options.system, hash)
+      const row = await answered(this.#options.system, findKey(this.#options.system, hash))
       return row ? keyHolder(row) : null
     })
   }
 
   token(text: string): Holder | null | Promise<Holder | null> {
     return this.#find(this.#tokens, 'sxt', text, async (hash) => {
-      const row = await findToken(this.#options.system, hash, this.#options.date().toISOString())
+      const { system, date } = this.#options
+      const row = await answered(system, findToken(system, hash, date().toISOString()))
       return row ? tokenHolder(row) : null
     })
   }

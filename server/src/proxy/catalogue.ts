@@ -1,5 +1,6 @@
 import { type CacheFigures, FreshCache } from '../db/fresh-cache.ts'
-import type { Pool, Sql } from '../db/sql.ts'
+import { answered } from '../db/renewing-pool.ts'
+import type { Pool } from '../db/sql.ts'
 import { ApiError } from '../errors.ts'
 import type { Keyring } from '../vault/keys.ts'
 import { open } from '../vault/open.ts'
@@ -67,7 +68,8 @@ export class Catalogue {
     const known = this.#actions.peek(key)
     if (known !== undefined) return known
     return this.#actions.get(key, async (previous) => {
-      const row = await findAction(this.#options.system, workspaceId, name)
+      const { system } = this.#options
+      const row = await answered(system, findAction(system, workspaceId, name))
       return row ? loadAction(row, previous) : null
     })
   }
@@ -108,13 +110,13 @@ const loadAction = (row: ActionRow, previous: LoadedAction | null): LoadedAction
 })
 
 const openSecret = async (
-  system: Sql,
+  system: Pool,
   keyring: Keyring,
   workspaceId: string,
   id: string,
   previous: OpenSecret | null,
 ): Promise<OpenSecret | null> => {
-  const row = await findSecret(system, workspaceId, id)
+  const row = await answered(system, findSecret(system, workspaceId, id))
   if (!row) return null
   if (previous?.version === row.version && previous.expiresAt === row.expires_at) return previous
   const context = { workspace_id: workspaceId, kind: 'secret', id, version: row.version }

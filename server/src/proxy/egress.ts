@@ -110,6 +110,12 @@ export class Egress {
     this.#origins.clear()
   }
 
+  /** Ends the running calls too: their callers are told that nobody knows what the upstream did. */
+  async cut(): Promise<void> {
+    this.#isClosed = true
+    await Promise.all([...this.#origins.values()].map(({ pool }) => pool.destroy()))
+  }
+
   #poolFor(text: string): Pool {
     const known = this.#origins.get(text)
     if (known !== undefined) {

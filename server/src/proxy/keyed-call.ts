@@ -1,4 +1,5 @@
 import { type KeyScope, keyReused, type StoredReply } from '../db/idempotency.ts'
+import { answered } from '../db/renewing-pool.ts'
 import { ApiError } from '../errors.ts'
 import type { ProxyParts } from './parts.ts'
 import { findBoundKey } from './record-queries.ts'
@@ -16,7 +17,7 @@ export const lookUpKey = async (
   call: { tellExecution(id: string): void; tellReplay(): void },
 ): Promise<StoredReply | null> => {
   const now = clock.now().toISOString()
-  const bound = await findBoundKey(system, scope, now)
+  const bound = await answered(system, findBoundKey(system, scope, now))
   if (!bound) return null
   if (bound.fingerprint !== fingerprint) throw keyReused()
   if (bound.execution_id) call.tellExecution(bound.execution_id)

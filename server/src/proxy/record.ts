@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
+import { answered } from '../db/renewing-pool.ts'
 import { isUnavailable, type Pool, sqlState } from '../db/sql.ts'
 import type { Log } from '../log.ts'
 import type { GroupFigures, RecordQueue } from '../metrics/records.ts'
@@ -22,7 +23,7 @@ export class Recorder {
     this.#system = system
     this.#log = log
     this.#written = new Group(
-      (rows) => this.#each(rows, (group) => writeExecutions(pipe, group)),
+      (rows) => this.#each(rows, (group) => answered(pipe, writeExecutions(pipe, group))),
       figures.write,
       2,
     )

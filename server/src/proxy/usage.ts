@@ -1,3 +1,4 @@
+import { answered } from '../db/renewing-pool.ts'
 import type { Pool } from '../db/sql.ts'
 import type { Log } from '../log.ts'
 import type { Holder, KeyHolder } from './authority.ts'
@@ -57,9 +58,9 @@ export class Usage {
     this.#tokens = new Map()
     this.#grants = new Map()
     try {
-      if (keys.length > 0) await this.#writeKeys(keys)
-      if (tokens.length > 0) await this.#writeTokens(tokens)
-      if (grants.length > 0) await this.#writeGrants(grants)
+      if (keys.length > 0) await answered(this.#system, this.#writeKeys(keys))
+      if (tokens.length > 0) await answered(this.#system, this.#writeTokens(tokens))
+      if (grants.length > 0) await answered(this.#system, this.#writeGrants(grants))
     } catch (error) {
       // Figures for people: losing two seconds of them is better than keeping them for a database that is away.
       this.#log.warn({ error }, 'times of last use were not written')

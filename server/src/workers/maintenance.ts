@@ -1,3 +1,4 @@
+import { answered } from '../db/renewing-pool.ts'
 import type { Deps } from '../deps.ts'
 import { endAbandoned, forgetKeys } from '../proxy/record-queries.ts'
 
@@ -26,10 +27,10 @@ const maintain = async ({ system, clock, log, authority, catalogue }: Deps): Pro
   catalogue.prune(secretIdleMs)
   const now = clock.now().toISOString()
   try {
-    const ended = await endAbandoned(system, now)
+    const ended = await answered(system, endAbandoned(system, now))
     if (ended > 0)
       log.warn({ executions: ended }, 'executions of a stopped server were ended with unknown outcome')
-    await forgetKeys(system, now)
+    await answered(system, forgetKeys(system, now))
   } catch (error) {
     log.warn({ error }, 'maintenance was put off: the database did not answer')
   }

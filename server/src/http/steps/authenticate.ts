@@ -19,11 +19,10 @@ export const identify = (
   if (auth === 'none') return
   const text = bearer(req.headers.authorization)
   const found = text === null ? null : findHolder(deps, text, auth)
-  if (!(found instanceof Promise)) return admit(deps, req, res, auth, found)
-  return found.then(
-    (holder) => admit(deps, req, res, auth, holder),
-    (failure: unknown) => turnAway(deps, req, res, failure),
-  )
+  // While the database is away nobody is known, and nobody is to blame for it.
+  return found instanceof Promise
+    ? found.then((holder) => admit(deps, req, res, auth, holder))
+    : admit(deps, req, res, auth, found)
 }
 
 const admit = (
@@ -37,16 +36,16 @@ const admit = (
   const refusal = holder && refusalOf(holder, deps.clock.now(), context.ip)
   if (holder === null || refusal !== null) {
     if (holder !== null && refusal !== null) deps.refusals.note(holder, refusal, context)
-    return turnAway(deps, req, res, unauthorized(auth))
+    return turnAway(deps, req, res, auth)
   }
   if (holder.kind === 'key') context.key = holder
   else context.token = holder
   deps.usage.touch(holder)
 }
 
-const turnAway = async (deps: Deps, req: Request, res: Response, refusal: unknown): Promise<never> => {
+const turnAway = async (deps: Deps, req: Request, res: Response, auth: 'key' | 'token'): Promise<never> => {
   await limitUnknown(deps, req, res)
-  throw refusal
+  throw unauthorized(auth)
 }
 
 const findHolder = (deps: Deps, text: string, auth: 'key' | 'token') =>
