@@ -9,10 +9,7 @@ import { createIds } from './ids.ts'
 import { openInstallation } from './installation.ts'
 import type { Log } from './log.ts'
 import type { NarrowServer } from './start.ts'
-import { isReady, stopWord } from './worker-words.ts'
-
-/** Longer than a worker waits for its connections, so that one that hangs does not keep the others. */
-const stopMs = 40_000
+import { isReady, stopMs, stopWord } from './worker-words.ts'
 
 /** A worker that lived for so long was in order; one that ends sooner is waited for longer each time. */
 const steadyMs = 30_000

@@ -1,8 +1,8 @@
 import cluster from 'node:cluster'
 import type { Config } from './config.ts'
 import { createWorkerLog } from './log.ts'
-import { startServer } from './start.ts'
-import { type Ready, stopWord } from './worker-words.ts'
+import { type NarrowServer, startServer } from './start.ts'
+import { type Ready, stopMs, stopWord } from './worker-words.ts'
 
 /**
  * One of several servers on a port. It stops when the first process says so or is gone, and not at a second signal:
@@ -10,20 +10,21 @@ import { type Ready, stopWord } from './worker-words.ts'
  */
 export const runWorker = async (config: Config, number: number): Promise<void> => {
   const log = createWorkerLog(config.logLevel, number)
-  const starting = startServer(config, log)
+  let server: NarrowServer | null = null
   let isStopping = false
   const stop = (): void => {
     if (isStopping) return
     isStopping = true
-    starting
-      .then((server) => server.stop())
-      .then(
-        () => process.exit(0),
-        (error: unknown) => {
-          log.error({ error }, 'the stop was not clean')
-          process.exit(1)
-        },
-      )
+    // One that is still starting has begun nothing, and may wait for an answer of the first process for ever.
+    if (server === null) process.exit(1)
+    setTimeout(() => process.exit(1), stopMs).unref()
+    server.stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.error({ error }, 'the stop was not clean')
+        process.exit(1)
+      },
+    )
   }
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)
@@ -36,7 +37,8 @@ export const runWorker = async (config: Config, number: number): Promise<void> =
     log.warn('the first process is gone: finishing what has begun')
     stop()
   })
-  const { url } = await starting
+  server = await startServer(config, log)
+  const { url } = server
   process.send?.({ ready: true, url } satisfies Ready)
   log.info({ url, pid: process.pid }, 'listening')
 }
