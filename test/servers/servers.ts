@@ -6,7 +6,7 @@ import { NarrowAPI } from '@narrowapi/sdk'
 import { expect } from 'vitest'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 
-const main = fileURLToPath(new URL('../../server/src/main.ts', import.meta.url))
+export const main = fileURLToPath(new URL('../../server/src/main.ts', import.meta.url))
 
 /** The server as an operator runs it: a process of its own. */
 export type ServerProcess = {

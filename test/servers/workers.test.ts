@@ -1,9 +1,12 @@
-import { readFile } from 'node:fs/promises'
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { call, tally } from '../proxy/calls.ts'
+import { createDatabase } from '../support/database.ts'
 import { json, startUpstream, type Upstream } from '../support/upstream.ts'
-import { eventually, type ServerProcess, type Servers, startServers } from './servers.ts'
+import { eventually, main, type ServerProcess, type Servers, startServers } from './servers.ts'
 
 // Three processes start for each start, on whatever machine.
 vi.setConfig({ testTimeout: 90_000 })
@@ -205,6 +208,34 @@ test('workers whose first process is killed finish what has begun, take nothing 
   expect(tally((await Promise.all(begun)).map(({ status }) => status))).toEqual({ 200: 2 })
   for (const pid of pids) await eventually(() => isAlive(pid)).toBe(false)
   await again.stop()
+})
+
+test('workers whose first process is killed while they start end too', async () => {
+  const database = await createDatabase()
+  const first = spawn(process.execPath, [main, '--workers', '2'], {
+    env: {
+      PATH: process.env.PATH,
+      PORT: '0',
+      DATABASE_URL: database.url,
+      NARROWAPI_MASTER_KEY: randomBytes(32).toString('base64'),
+    },
+    stdio: 'ignore',
+  })
+  const children = async () => {
+    const pids = (await readdir('/proc')).map(Number).filter(Number.isInteger)
+    const isChild = await Promise.all(
+      pids.map(async (pid) => {
+        const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')
+        return status.includes(`\nPPid:\t${first.pid}\n`)
+      }),
+    )
+    return pids.filter((_, index) => isChild[index])
+  }
+  await eventually(async () => (await children()).length).toBe(2)
+  const pids = await children()
+  first.kill('SIGKILL')
+  for (const pid of pids) await eventually(() => isAlive(pid), 60_000).toBe(false)
+  await database.drop()
 })
 
 test('a number of workers that is none stops the start with a sentence that names the setting', async () => {
