@@ -1,6 +1,14 @@
 import { defineConfig } from 'vitest/config'
 
-const faults = 'test/faults/**/*.test.ts'
+/** They mostly wait: for time limits that are theirs to wait for, and for processes to start. */
+const waiting = [
+  'test/{faults,servers,workers}/**/*.test.ts',
+  'test/cli/pull.test.ts',
+  'test/db/embedded.test.ts',
+  'test/http/opentelemetry.test.ts',
+  'test/proxy/crash.test.ts',
+  'test/sdk/behaviour.test.ts',
+]
 
 export default defineConfig({
   test: {
@@ -14,17 +22,17 @@ export default defineConfig({
         test: {
           name: 'suite',
           include: ['{contract,server,sdk,openapi}/src/**/*.test.ts', 'test/**/*.test.ts'],
-          exclude: ['**/node_modules/**', faults],
+          exclude: ['**/node_modules/**', ...waiting],
           sequence: { groupOrder: 0 },
         },
       },
       {
-        // They mostly wait, for limits that are theirs to wait for, so more of them than cores run at once. Each
-        // starts several processes, which takes as long as the machine is busy.
+        // So more of them than cores run at once. Each starts several processes, which takes as long as the machine
+        // is busy.
         extends: true,
         test: {
-          name: 'faults',
-          include: [faults],
+          name: 'waiting',
+          include: waiting,
           maxWorkers: 4,
           sequence: { groupOrder: 1 },
           testTimeout: 120_000,

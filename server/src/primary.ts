@@ -32,8 +32,8 @@ export const startPrimary = async (config: Config, log: Log): Promise<Omit<Narro
   try {
     const ownerKey = await setUp(database)
     const url = await workers.start(config.workers)
-    // The workers serve figures, each its own, and say themselves that they stop.
-    return { url, metricsUrl: null, ownerKey, announceStop: () => {}, stop }
+    // The workers serve figures, each its own.
+    return { url, metricsUrl: null, ownerKey, announceStop: () => workers.announceStop(), stop }
   } catch (error) {
     await stop()
     throw error
@@ -80,14 +80,20 @@ class Workers {
     return url
   }
 
-  /** Lets every worker finish what it has begun, and ends those that do not come to an end. */
-  async stop(): Promise<void> {
+  /** Tells every worker to take nothing new and to finish what it has begun. */
+  announceStop(): void {
+    if (this.#isStopping) return
     this.#isStopping = true
     for (const timer of this.#replacing) clearTimeout(timer)
+    for (const worker of this.#running) if (worker.isConnected()) worker.send(stopWord)
+  }
+
+  /** Waits for every worker, and ends those that do not come to an end. */
+  async stop(): Promise<void> {
+    this.announceStop()
     await Promise.all(
       [...this.#running].map(async (worker) => {
         const ended = once(worker, 'exit')
-        if (worker.isConnected()) worker.send(stopWord)
         const timer = setTimeout(() => worker.process.kill('SIGKILL'), this.#stopMs)
         await ended
         clearTimeout(timer)

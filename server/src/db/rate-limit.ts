@@ -22,6 +22,8 @@ export type Limiter = {
   take(limits: readonly Limit[], at: number, slot?: Slot | null): Taken | Promise<Taken>
   /** Gives a slot back. One that was never had is no trouble. */
   release(slot: Slot): void
+  /** Slots that calls of this server hold. */
+  readonly heldSlots: number
   /** How the sharing goes, for metrics; null where nothing is shared. */
   readonly sharing: Readonly<Sharing> | null
 }
@@ -46,6 +48,10 @@ export class RateLimiter implements Limiter {
 
   constructor(capacity = 200_000) {
     this.#capacity = capacity
+  }
+
+  get heldSlots(): number {
+    return this.slots.size
   }
 
   /**

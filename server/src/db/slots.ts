@@ -29,6 +29,12 @@ export class Slots {
     if (held.size === 0) this.#held.delete(slot.name)
   }
 
+  get size(): number {
+    let size = 0
+    for (const held of this.#held.values()) size += held.size
+    return size
+  }
+
   /** All that are held. */
   *[Symbol.iterator](): Generator<Slot> {
     for (const held of this.#held.values()) yield* held

@@ -22,12 +22,15 @@ export const requestTrace = ({ ids, tracing }: Parts, req: Request): Trace => {
 /** Ends the span of a request that was answered, where spans are exported. */
 export const endSpan = (parts: Parts, req: Request, res: Response, route: string | null): void => {
   if (parts.tracing === null) return
+  const { head, requestId } = contextOf(req)
+  // A call gives Node its headers all at once, and they cannot be asked for afterwards.
+  const named = head.indexOf('X-Execution-ID')
   requestTrace(parts, req).span?.end({
     method: req.method ?? '',
     route,
     status: res.headersSent ? res.statusCode : null,
-    requestId: contextOf(req).requestId,
-    executionId: textOf(res.getHeader('X-Execution-ID')) ?? null,
+    requestId,
+    executionId: named === -1 ? null : (head[named + 1] ?? null),
     error: textOf(res.getHeader('X-NarrowAPI-Error')) ?? null,
   })
 }

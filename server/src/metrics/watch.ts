@@ -14,6 +14,8 @@ export const watchParts = (deps: Deps): void => {
   watchCaches(deps)
   watchDatabase(deps)
   watchUpstreams(deps)
+  watchBreakers(deps)
+  watchLimits(deps)
 }
 
 const watchCaches = ({ authority, catalogue, metrics: { registry } }: Deps): void => {
@@ -70,6 +72,57 @@ const watchDatabase = ({ app, system, recorder, metrics: { registry } }: Deps): 
       labels: ['pool'],
     },
     () => pools.map(([name, pool]): Reading => [[name], pool.options.max]),
+  )
+}
+
+const watchBreakers = ({ breakers, metrics: { registry } }: Deps): void => {
+  registry.read(
+    'gauge',
+    {
+      name: 'narrowapi_breaker_targets',
+      help: 'Upstream origins of a workspace whose circuit breaker is not closed',
+      labels: ['state'],
+    },
+    () => {
+      const states = breakers.list().map(({ state }) => state)
+      return (['open', 'half_open'] as const).map(
+        (state): Reading => [[state], states.filter((one) => one === state).length],
+      )
+    },
+  )
+  registry.read(
+    'counter',
+    { name: 'narrowapi_breaker_openings_total', help: 'How often a circuit breaker opened', labels: [] },
+    () => [[[], breakers.openings]],
+  )
+}
+
+/** Where limits are not shared, this server counts all of them for itself, and that is no outage. */
+const watchLimits = ({ limiter, metrics: { registry } }: Deps): void => {
+  registry.gauge(
+    { name: 'narrowapi_concurrency_slots_held', help: 'Calls under way of actions that limit them' },
+    () => limiter.heldSlots,
+  )
+  registry.gauge(
+    { name: 'narrowapi_limits_shared', help: '1 while limits are counted over all servers, through Redis' },
+    () => (limiter.sharing?.isShared ? 1 : 0),
+  )
+  registry.read(
+    'counter',
+    {
+      name: 'narrowapi_limits_counted_total',
+      help: 'Requests by where their limits were counted, on a server that shares them',
+      labels: ['where'],
+    },
+    () => [
+      [['shared'], limiter.sharing?.shared ?? 0],
+      [['own'], limiter.sharing?.own ?? 0],
+    ],
+  )
+  registry.read(
+    'counter',
+    { name: 'narrowapi_limits_outages_total', help: 'How often the sharing of limits broke off', labels: [] },
+    () => [[[], limiter.sharing?.outages ?? 0]],
   )
 }
 

@@ -19,6 +19,7 @@ export class Breakers {
   readonly #tell: (change: BreakerChange) => void
   readonly #capacity: number
   readonly #troubled = new Map<string, Trouble>()
+  #openings = 0
 
   /** `tell` hears of every change, for logs and metrics. */
   constructor(options: { now: () => number; tell: (change: BreakerChange) => void; capacity?: number }) {
@@ -68,6 +69,11 @@ export class Breakers {
     return this.#troubled.get(keyOf(workspaceId, origin))?.state === 'open'
   }
 
+  /** How often one opened, for a counter. */
+  get openings(): number {
+    return this.#openings
+  }
+
   /** The targets that are in trouble now, for a gauge; every other one is closed. */
   list(): BreakerChange[] {
     return [...this.#troubled.values()].map(shown)
@@ -87,6 +93,7 @@ export class Breakers {
     trouble.openMs = openMs
     trouble.until = this.#now() + openMs
     trouble.refused = 0
+    this.#openings += 1
     this.#change(trouble, 'open')
   }
 

@@ -50,6 +50,10 @@ export class SharedLimiter implements Limiter {
     if (!this.sharing.isShared) this.#tellOutage(null)
   }
 
+  get heldSlots(): number {
+    return this.#own.heldSlots
+  }
+
   take(limits: readonly Limit[], at: number, slot: Slot | null = null): Taken | Promise<Taken> {
     if (this.sharing.isShared) return this.#ask(limits, at, slot)
     this.sharing.own += 1
