@@ -81,7 +81,11 @@ const ensureRole = async (connection: Sql, role: string): Promise<void> => {
   })
   await connection.unsafe(`
     do $$ begin
-      if not pg_has_role(current_user, '${role}', 'member') then grant ${role} to current_user; end if;
+      -- Since PostgreSQL 16 who makes a role may grant it and not yet take it on.
+      if not pg_has_role(
+        current_user, '${role}',
+        case when current_setting('server_version_num')::int < 160000 then 'member' else 'set' end
+      ) then grant ${role} to current_user; end if;
     exception when unique_violation then null; end $$`)
   await connection.unsafe(`grant usage on schema ${schema} to ${role}`)
 }
