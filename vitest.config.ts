@@ -3,7 +3,6 @@ import { defineConfig } from 'vitest/config'
 /** They mostly wait: for time limits that are theirs to wait for, and for processes to start. */
 const waiting = [
   'test/{faults,servers,workers}/**/*.test.ts',
-  'test/cli/pull.test.ts',
   'test/db/embedded.test.ts',
   'test/http/opentelemetry.test.ts',
   'test/proxy/crash.test.ts',
