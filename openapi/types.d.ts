@@ -762,7 +762,7 @@ export interface components {
             /** @description Calls an hour, over all tokens; null for no limit */
             rate_limit_rph: number | null;
             /**
-             * @description Calls under way at once, over all tokens; one more is refused with `rate_limited`. Null for no limit.
+             * @description Calls under way at once, over all tokens; null for no limit
              * @example 10
              */
             concurrency_limit: number | null;
@@ -1894,7 +1894,7 @@ export interface components {
              */
             rate_limit_rph?: number | null;
             /**
-             * @description Calls under way at once, over all tokens; one more is refused with `rate_limited`. Null for no limit.
+             * @description Calls under way at once, over all tokens; null for no limit
              * @default null
              * @example 10
              */
@@ -2768,7 +2768,7 @@ export interface components {
             headers?: string[] | null;
         };
         /**
-         * @description When a call is tried again, within `timeout_ms` over all tries and within the retry budget of the target
+         * @description When a call is tried again, within `timeout_ms` over all tries and the retry budget of the target
          * @example {
          *       "max": 2,
          *       "on": [
@@ -2781,7 +2781,7 @@ export interface components {
             /** @description How often it is tried again at most; 0 for never */
             max: number;
             /**
-             * @description After what: `connection` (none was made, or it broke before an answer), `timeout` (each try then has an equal share of `timeout_ms`), or a status. All but a connection that was never made need an action that may be repeated: `annotations.idempotent`, `idempotency.safe` or `idempotency.header`.
+             * @description After what: no `connection` or a broken one, a `timeout` (tries then share `timeout_ms`), or a status. All but a connection that was never made need `annotations.idempotent`, `idempotency.safe` or `idempotency.header`.
              * @default [
              *       "connection"
              *     ]
@@ -2789,7 +2789,7 @@ export interface components {
             on: ("429" | "502" | "503" | "504" | "connection" | "timeout")[];
         };
         /**
-         * @description When a call is tried again, within `timeout_ms` over all tries and within the retry budget of the target
+         * @description When a call is tried again, within `timeout_ms` over all tries and the retry budget of the target
          * @example {
          *       "max": 2,
          *       "on": [
@@ -2802,7 +2802,7 @@ export interface components {
             /** @description How often it is tried again at most; 0 for never */
             max: number;
             /**
-             * @description After what: `connection` (none was made, or it broke before an answer), `timeout` (each try then has an equal share of `timeout_ms`), or a status. All but a connection that was never made need an action that may be repeated: `annotations.idempotent`, `idempotency.safe` or `idempotency.header`.
+             * @description After what: no `connection` or a broken one, a `timeout` (tries then share `timeout_ms`), or a status. All but a connection that was never made need `annotations.idempotent`, `idempotency.safe` or `idempotency.header`.
              * @default [
              *       "connection"
              *     ]
@@ -3282,7 +3282,7 @@ export interface components {
             /** @description Calls an hour, over all tokens; null for no limit */
             rate_limit_rph?: number | null;
             /**
-             * @description Calls under way at once, over all tokens; one more is refused with `rate_limited`. Null for no limit.
+             * @description Calls under way at once, over all tokens; null for no limit
              * @example 10
              */
             concurrency_limit?: number | null;
@@ -3378,12 +3378,12 @@ export interface components {
          */
         UpstreamIdempotency: {
             /**
-             * @description The request header through which the upstream takes a key: it gets the id of the execution, in every try the same
+             * @description The header through which the upstream takes a key; it gets the id of the execution in every try
              * @default null
              */
             header: string | null;
             /**
-             * @description Whether the upstream takes a repeated request as one even without a key
+             * @description Whether the upstream takes a repeated request as one without a key
              * @default false
              */
             safe: boolean;
@@ -3397,12 +3397,12 @@ export interface components {
          */
         UpstreamIdempotencyInput: {
             /**
-             * @description The request header through which the upstream takes a key: it gets the id of the execution, in every try the same
+             * @description The header through which the upstream takes a key; it gets the id of the execution in every try
              * @default null
              */
             header?: string | null;
             /**
-             * @description Whether the upstream takes a repeated request as one even without a key
+             * @description Whether the upstream takes a repeated request as one without a key
              * @default false
              */
             safe?: boolean;

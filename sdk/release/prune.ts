@@ -2,6 +2,7 @@ import { readdir, rm, writeFile } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 // TypeScript 7, at the root, has no compiler API yet; the one that openapi-typescript needs does.
 import ts from '../../openapi/node_modules/typescript/lib/typescript.js'
+import { tightComments } from './comments.ts'
 
 /** Takes out of the declarations in a folder all that nothing of an entry leads to: it types the inside only. */
 export const prune = async (folder: string, entries: readonly string[]): Promise<void> => {
@@ -21,7 +22,7 @@ export const prune = async (folder: string, entries: readonly string[]): Promise
     const file = join(folder, path)
     if (!file.endsWith('.d.ts')) continue
     const text = texts.get(file)
-    await (text ? writeFile(file, `${text.trim()}\n`) : rm(file))
+    await (text ? writeFile(file, `${tightComments(text.trim())}\n`) : rm(file))
   }
 }
 

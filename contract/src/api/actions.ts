@@ -91,15 +91,15 @@ export const RetryPolicy = z
       .max(6)
       .default(['connection'])
       .describe(
-        'After what: `connection` (none was made, or it broke before an answer), `timeout` (each try then has an ' +
-          'equal share of `timeout_ms`), or a status. All but a connection that was never made need an action ' +
-          'that may be repeated: `annotations.idempotent`, `idempotency.safe` or `idempotency.header`.',
+        'After what: no `connection` or a broken one, a `timeout` (tries then share `timeout_ms`), or a status. ' +
+          'All but a connection that was never made need `annotations.idempotent`, `idempotency.safe` or ' +
+          '`idempotency.header`.',
       ),
   })
   .meta({
     id: 'RetryPolicy',
     description:
-      'When a call is tried again, within `timeout_ms` over all tries and within the retry budget of the target',
+      'When a call is tried again, within `timeout_ms` over all tries and the retry budget of the target',
     examples: [{ max: 2, on: ['connection', '503'] }],
   })
 export type RetryPolicy = z.output<typeof RetryPolicy>
@@ -110,12 +110,12 @@ export const UpstreamIdempotency = z
       .nullable()
       .default(null)
       .describe(
-        'The request header through which the upstream takes a key: it gets the id of the execution, in every try the same',
+        'The header through which the upstream takes a key; it gets the id of the execution in every try',
       ),
     safe: z
       .boolean()
       .default(false)
-      .describe('Whether the upstream takes a repeated request as one even without a key'),
+      .describe('Whether the upstream takes a repeated request as one without a key'),
   })
   .meta({
     id: 'UpstreamIdempotency',
@@ -215,8 +215,7 @@ const settings = {
     .max(10_000)
     .nullable()
     .meta({
-      description:
-        'Calls under way at once, over all tokens; one more is refused with `rate_limited`. Null for no limit.',
+      description: 'Calls under way at once, over all tokens; null for no limit',
       examples: [10],
     }),
   sunset_at: TimestampInput.nullable().describe('From then on calls are refused with `sunset`'),

@@ -82,7 +82,7 @@ export interface Action extends ActionDefinition, Resource {
   rate_limit_rpm: number
   /** Calls an hour, over all tokens; null for no limit. */
   rate_limit_rph: number | null
-  /** Calls under way at once, over all tokens; one more is refused with `rate_limited`. Null for no limit. */
+  /** Calls under way at once, over all tokens; null for no limit. */
   concurrency_limit: number | null
   /** From then on calls are refused with `sunset`. RFC 3339, UTC. */
   sunset_at: string | null
@@ -750,8 +750,7 @@ export interface CreateAction {
    */
   rate_limit_rph?: number | null | undefined
   /**
-   * Calls under way at once, over all tokens; one more is refused with `rate_limited`. Null for no limit.
-   * 1 to 10000.
+   * Calls under way at once, over all tokens; null for no limit. 1 to 10000.
    * @default null
    */
   concurrency_limit?: number | null | undefined
@@ -1163,34 +1162,27 @@ export interface ResponsePolicyInput {
   headers?: readonly string[] | null | undefined
 }
 
-/**
- * When a call is tried again, within `timeout_ms` over all tries and within the retry budget of the
- * target.
- */
+/** When a call is tried again, within `timeout_ms` over all tries and the retry budget of the target. */
 export interface RetryPolicy {
   /** How often it is tried again at most; 0 for never. */
   max: number
   /**
-   * After what: `connection` (none was made, or it broke before an answer), `timeout` (each try then has
-   * an equal share of `timeout_ms`), or a status. All but a connection that was never made need an action
-   * that may be repeated: `annotations.idempotent`, `idempotency.safe` or `idempotency.header`.
+   * After what: no `connection` or a broken one, a `timeout` (tries then share `timeout_ms`), or a status.
+   * All but a connection that was never made need `annotations.idempotent`, `idempotency.safe` or
+   * `idempotency.header`.
    * @default ["connection"]
    */
   on: ('429' | '502' | '503' | '504' | 'connection' | 'timeout')[]
 }
 
-/**
- * When a call is tried again, within `timeout_ms` over all tries and within the retry budget of the
- * target.
- */
+/** When a call is tried again, within `timeout_ms` over all tries and the retry budget of the target. */
 export interface RetryPolicyInput {
   /** How often it is tried again at most; 0 for never. 0 to 5. */
   max: number
   /**
-   * After what: `connection` (none was made, or it broke before an answer), `timeout` (each try then has
-   * an equal share of `timeout_ms`), or a status. All but a connection that was never made need an action
-   * that may be repeated: `annotations.idempotent`, `idempotency.safe` or `idempotency.header`. 1 to 6
-   * items.
+   * After what: no `connection` or a broken one, a `timeout` (tries then share `timeout_ms`), or a status.
+   * All but a connection that was never made need `annotations.idempotent`, `idempotency.safe` or
+   * `idempotency.header`. 1 to 6 items.
    * @default ["connection"]
    */
   on?: readonly ('429' | '502' | '503' | '504' | 'connection' | 'timeout')[] | undefined
@@ -1401,10 +1393,7 @@ export interface UpdateAction {
   rate_limit_rpm?: number | undefined
   /** Calls an hour, over all tokens; null for no limit. 1 to 10000000. */
   rate_limit_rph?: number | null | undefined
-  /**
-   * Calls under way at once, over all tokens; one more is refused with `rate_limited`. Null for no limit.
-   * 1 to 10000.
-   */
+  /** Calls under way at once, over all tokens; null for no limit. 1 to 10000. */
   concurrency_limit?: number | null | undefined
   /** From then on calls are refused with `sunset`. RFC 3339 with an offset. */
   sunset_at?: string | null | undefined
@@ -1476,13 +1465,12 @@ export type UpstreamAnswer = unknown
 /** How the upstream knows a request that it has seen before. */
 export interface UpstreamIdempotency {
   /**
-   * The request header through which the upstream takes a key: it gets the id of the execution, in every
-   * try the same.
+   * The header through which the upstream takes a key; it gets the id of the execution in every try.
    * @default null
    */
   header: string | null
   /**
-   * Whether the upstream takes a repeated request as one even without a key.
+   * Whether the upstream takes a repeated request as one without a key.
    * @default false
    */
   safe: boolean
@@ -1491,13 +1479,13 @@ export interface UpstreamIdempotency {
 /** How the upstream knows a request that it has seen before. */
 export interface UpstreamIdempotencyInput {
   /**
-   * The request header through which the upstream takes a key: it gets the id of the execution, in every
-   * try the same. 1 to 100 characters.
+   * The header through which the upstream takes a key; it gets the id of the execution in every try. 1 to
+   * 100 characters.
    * @default null
    */
   header?: string | null | undefined
   /**
-   * Whether the upstream takes a repeated request as one even without a key.
+   * Whether the upstream takes a repeated request as one without a key.
    * @default false
    */
   safe?: boolean | undefined
