@@ -180,7 +180,7 @@ const prepare = async ({ sql, url, ownerKey }: Product, upstreamUrl: string) => 
   return { token, twoRows: twoRows.id, oneRow: oneRow.id }
 }
 
-export const cpuOf =
+const cpuOf =
   ({ pid }: Program): Peer['cpu'] =>
   async () => ({ node: await cpuSeconds(pid), postgres: 0 })
 

@@ -8,7 +8,8 @@ import { type Limit, RateLimiter } from '../../server/src/db/rate-limit.ts'
 import { type SharedLimiter, shareLimits } from '../../server/src/db/redis/shared-limiter.ts'
 import type { Slot } from '../../server/src/db/slots.ts'
 import { createCertificate } from '../support/certificate.ts'
-import { freePort, type RedisServer, startRedis } from '../support/redis.ts'
+import { freePort } from '../support/port.ts'
+import { type RedisServer, startRedis } from '../support/redis.ts'
 import { eventually, startServers } from './servers.ts'
 
 const log = { info() {}, warn() {} }

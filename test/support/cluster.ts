@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, mkdtemp, open, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -9,6 +8,7 @@ import { accountFor, environment } from '../../server/src/db/embedded-account.ts
 import { prepareBinaries } from '../../server/src/db/embedded-binaries.ts'
 import { dataArgument, openCluster, superuser } from '../../server/src/db/embedded-cluster.ts'
 import { connect, type Pool } from '../../server/src/db/sql.ts'
+import { freePort } from './port.ts'
 
 /** A PostgreSQL of one test's own, which listens on TCP and may be stopped in every way without harm to others. */
 export type TestCluster = {
@@ -103,13 +103,3 @@ const common = [
   'jit=off',
   'timezone=UTC',
 ]
-
-export const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('No port was given')
-  return address.port
-}

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { debianProgram } from './debian.ts'
+import { freePort } from './port.ts'
 
 export type RedisServer = {
   /** With a password, as everywhere that matters. */
@@ -56,14 +56,4 @@ export const startRedis = async (options: readonly string[] = []): Promise<Redis
       child = await launch()
     },
   }
-}
-
-export const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (typeof address !== 'object' || address === null) throw new Error('There is no port to be had')
-  return address.port
 }
