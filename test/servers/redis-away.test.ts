@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { type Answered, call, tally } from '../proxy/calls.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
 import { json, startUpstream, type Upstream } from '../support/upstream.ts'
@@ -89,6 +89,7 @@ describe.each([
     const bounded = await callable({ concurrency_limit: 3 })
     const later = await callable({ rate_limit_rpm: 5 })
     const loaded = load(plain)
+    onTestFinished(() => loaded.stop())
     await eventually(() => loaded.statuses.length).toBeGreaterThan(20)
 
     await leave()

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { type Limit, RateLimiter } from '../../server/src/db/rate-limit.ts'
@@ -128,6 +129,26 @@ test('says how the sharing goes: what was counted where, and how often it broke 
   })
   await inside.config('SET', 'min-replicas-to-write', '0')
   await eventually(() => shared.sharing.isShared).toBe(true)
+})
+
+test('tells Redis of every call that began while it did not answer, up to the moment of its return', async () => {
+  const limits = [{ name: 'action:f', limit: 1_000_000, windowMs: 60_000 }]
+  const held: Slot[] = []
+  redis.pause()
+  await shared.take(limits, Date.now())
+  expect(shared.sharing.isShared).toBe(false)
+  const resumed = setTimeout(700).then(() => redis.resume())
+  while (!shared.sharing.isShared) {
+    const slot = { name: 'concurrency:f', limit: 1_000_000, id: 0 }
+    await shared.take(limits, Date.now(), slot)
+    held.push(slot)
+    // Often enough that some begin between the question that finds Redis back and its answer.
+    await setTimeout(1)
+  }
+  await resumed
+  // At once, and not only when it vouches for all its calls the next time.
+  await eventually(() => inside.zcard('narrowapi:concurrency:f'), 1_000).toBe(held.length)
+  for (const slot of held) shared.release(slot)
 })
 
 test('speaks TLS to a rediss URL, to one that it can trust', async () => {

@@ -95,13 +95,21 @@ export class SharedLimiter implements Limiter {
 
   async #vouch(): Promise<void> {
     try {
-      await this.#store.hold([...this.#own.slots].filter((slot) => !this.#asking.has(slot)))
-      if (!this.sharing.isShared) this.#log.info({}, 'limits are shared through Redis')
-      this.sharing.isShared = true
+      await this.#hold()
+      if (!this.sharing.isShared) {
+        this.#log.info({}, 'limits are shared through Redis')
+        this.sharing.isShared = true
+        // Calls that began while this question was under way. They are told before any later one asks.
+        await this.#hold()
+      }
     } catch (error) {
       this.#lose(error)
     }
     this.#schedule()
+  }
+
+  #hold(): Promise<void> {
+    return this.#store.hold([...this.#own.slots].filter((slot) => !this.#asking.has(slot)))
   }
 
   #lose(error: unknown): void {
