@@ -14,16 +14,20 @@ export type Database = {
   close(): Promise<void>
 }
 
-/** The database with its schema up to date: the one that is named, or the embedded one, which is started. */
-export const openDatabase = async (config: Config, log: Log): Promise<Database> => {
-  const embedded = config.databaseUrl === null ? await startEmbedded({ dataDir: config.dataDir, log }) : null
+/**
+ * The database with its schema up to date: the one that is named, or the embedded one, which is started.
+ * `meanwhile` is called when its process has begun and is not ready yet.
+ */
+export const openDatabase = async (config: Config, log: Log, meanwhile?: () => void): Promise<Database> => {
+  const { databaseUrl, dataDir } = config
+  const embedded = databaseUrl === null ? await startEmbedded({ dataDir, log, meanwhile }) : null
   const close = async () => embedded?.stop()
   try {
-    const connection = config.databaseUrl ?? embedded?.connection
+    const connection = databaseUrl ?? embedded?.connection
     if (connection === undefined) throw new Error('There is no database to connect to')
     const keyring =
       config.masterKey === null
-        ? await loadOrCreateMasterKey(join(config.dataDir, 'master.key'))
+        ? await loadOrCreateMasterKey(join(dataDir, 'master.key'))
         : parseMasterKeys(config.masterKey)
     await bringUpToDate(connection, log)
     return { connection, keyring, close }

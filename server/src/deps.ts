@@ -1,7 +1,7 @@
 import { createHmac, type KeyObject, randomBytes } from 'node:crypto'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
-import { openDatabase } from './database.ts'
+import type { Database } from './database.ts'
 import { DatabaseClock } from './db/database-clock.ts'
 import { type Cursors, createCursors } from './db/keyset.ts'
 import { keepListening } from './db/listen.ts'
@@ -75,8 +75,12 @@ export type Running = {
 }
 
 /** Without a clock of its own the server goes by the database's, as every other server does. */
-export const createDeps = async (config: Config, log: Log, given?: Clock): Promise<Running> => {
-  const database = await openDatabase(config, log)
+export const createDeps = async (
+  config: Config,
+  log: Log,
+  database: Database,
+  given?: Clock,
+): Promise<Running> => {
   const { connection, keyring } = database
   const pools: Pool[] = []
   const open = (role: Parameters<typeof connect>[1], max: number): Pool => {

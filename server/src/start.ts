@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
+import { type Database, openDatabase } from './database.ts'
 import { addressUrl, createDeps, type Deps } from './deps.ts'
 import { type MetricsListener, openMetrics } from './edge/metrics.ts'
 import { createListener } from './http/app.ts'
@@ -27,9 +28,13 @@ const sweepMs = 100
 /** For the answers that callers get when their upstream calls are cut. */
 const lastWordsMs = 1_000
 
-/** Everything from a config to a server that answers. Used by `main.ts` and, with their own config, by tests. */
-export const startServer = async (config: Config, log: Log, clock?: Clock): Promise<NarrowServer> => {
-  const running = await createDeps(config, log, clock)
+/** Everything from a config to a server that answers. Used by `run.ts` and, with their own config, by tests. */
+export const startServer = async (
+  config: Config,
+  log: Log,
+  { database, clock }: { database?: Database; clock?: Clock | undefined } = {},
+): Promise<NarrowServer> => {
+  const running = await createDeps(config, log, database ?? (await openDatabase(config, log)), clock)
   const { deps } = running
   const server = createHttpServer(deps)
   const maintenance = startMaintenance(deps)

@@ -49,7 +49,7 @@ export const startTestServer = async (
     ...options.environment,
   })
   const clock = options.clock ?? systemClock
-  const server = await startServer(config, createLog(config.logLevel, destination), clock)
+  const server = await startServer(config, createLog(config.logLevel, destination), { clock })
   const { deps, url, metricsUrl } = server
   const as = (credential: string) => new NarrowAPI({ apiKey: credential, baseUrl: url, retries: 0 })
   const actor = (workspaceId: string, key: string): Actor => ({ workspaceId, key, narrow: as(key) })

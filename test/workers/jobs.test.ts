@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { readConfig } from '../../server/src/config.ts'
+import { openDatabase } from '../../server/src/database.ts'
 import { createDeps, type Running } from '../../server/src/deps.ts'
 import { createLog } from '../../server/src/log.ts'
 import { startJobs } from '../../server/src/workers/jobs.ts'
@@ -20,7 +21,8 @@ beforeAll(async () => {
   })
   for (let count = 0; count < 2; count += 1) {
     const { lines, destination } = keptLines()
-    servers.push({ running: await createDeps(config, createLog('info', destination)), lines })
+    const log = createLog('info', destination)
+    servers.push({ running: await createDeps(config, log, await openDatabase(config, log)), lines })
   }
 })
 
@@ -38,7 +40,15 @@ test('one schedule for all servers: of two, one does each run', async () => {
   const everyMinute = '* * * * *'
   // The schedule is looked at when a server starts, and then twice a minute: so that it is there for the next two.
   const [first] = servers
-  if (first) await startJobs(first.running.deps, everyMinute).stop()
+  if (!first) throw new Error('There is no server')
+  const once = startJobs(first.running.deps, everyMinute)
+  const scheduled = () =>
+    database.sql`select from narrowapi_jobs.schedule`.then(
+      ({ length }) => length,
+      () => 0,
+    )
+  await expect.poll(scheduled, { timeout: 20_000 }).toBe(1)
+  await once.stop()
   await database.sql`update narrowapi_jobs.version set cron_on = null`
   const jobs = servers.map(({ running }) => startJobs(running.deps, everyMinute))
   try {

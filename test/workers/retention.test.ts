@@ -221,7 +221,7 @@ test('two servers that do it at once drop and delete everything once', async () 
     NARROWAPI_MASTER_KEY: masterKey,
     LOG_LEVEL: 'silent',
   })
-  const other = await startServer(config, createLog('silent'), clock)
+  const other = await startServer(config, createLog('silent'), { clock })
   try {
     const done = await Promise.all([
       run(quick),

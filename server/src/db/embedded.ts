@@ -34,12 +34,15 @@ export type EmbeddedDatabase = { connection: EmbeddedConnection; stop(): Promise
 
 type Log = { info(fields: object, message: string): void; warn(fields: object, message: string): void }
 
+type Options = { dataDir: string; log?: Log; meanwhile?: (() => void) | undefined }
+
 /**
  * Starts the PostgreSQL that lives in `<dataDir>/postgres`, creating it on the first start, and answers when
  * it answers queries. `stop` must be called before the process ends. If the process is killed instead,
- * PostgreSQL stays behind, unharmed; the next start in the folder takes it over.
+ * PostgreSQL stays behind, unharmed; the next start in the folder takes it over. `meanwhile` is called when the
+ * process of PostgreSQL has begun, for what this one can do until it is ready.
  */
-export const startEmbedded = async (options: { dataDir: string; log?: Log }): Promise<EmbeddedDatabase> => {
+export const startEmbedded = async (options: Options): Promise<EmbeddedDatabase> => {
   const log = options.log ?? { info() {}, warn() {} }
   const dataDir = await openDataDir(options.dataDir)
   const folder = join(dataDir, 'postgres')
@@ -58,7 +61,7 @@ export const startEmbedded = async (options: { dataDir: string; log?: Log }): Pr
     }
     const logFile = join(dataDir, 'postgres.log')
     const start = { cluster, postgres, connection, logFile, log }
-    const owned = await startAndClaim(start)
+    const owned = await startAndClaim(start, options.meanwhile)
     const keeper = keepRunning(start)
     await removeUnfinished(dataDir).catch((error: unknown) =>
       log.warn({ error }, 'old files were left in place'),
@@ -95,7 +98,10 @@ type Start = { cluster: Cluster; postgres: string; connection: EmbeddedConnectio
  * Tries to claim a database that runs already, whoever started it, before it starts one. That order covers a
  * killed predecessor, one that is just stopping, and another server that starts at the same moment.
  */
-const startAndClaim = async ({ cluster, postgres, connection, logFile, log }: Start) => {
+const startAndClaim = async (
+  { cluster, postgres, connection, logFile, log }: Start,
+  meanwhile: () => void = () => {},
+) => {
   const { folder } = cluster
   let started: Postmaster | undefined
   const abandon = async () => {
@@ -119,6 +125,7 @@ const startAndClaim = async ({ cluster, postgres, connection, logFile, log }: St
     if ((await findPostmaster(folder)) !== undefined) continue
     await disownLockFile(folder)
     started = await spawnPostmaster(cluster, postgres, logFile)
+    meanwhile()
   }
   await abandon()
   throw failed(folder, `no answer after ${startTimeoutMs / 1000} seconds`, logFile)

@@ -14,36 +14,52 @@ type Options = {
 /** The documentation: the OpenAPI document, its reference, every error code, and a summary for agents. */
 export const mountDocs = (app: Express, options: Options): void => {
   const publicUrl = options.publicUrl.replace(/\/+$/, '')
-  const json = readDocument('json', publicUrl)
-  const yaml = readDocument('yaml', publicUrl)
+  const json = once(() => readDocument('json', publicUrl))
   // Generated from the contract and linted before it was committed, so it has this shape.
-  const document = JSON.parse(json) as Document
-  const llms = llmsText(document, publicUrl)
+  const document = once(() => JSON.parse(json()) as Document)
+  const llms = () => llmsText(document(), publicUrl)
 
   serve(app, '/.well-known/openapi.json', 'application/json; charset=utf-8', json)
-  serve(app, '/.well-known/openapi.yaml', 'application/yaml; charset=utf-8', yaml)
+  serve(app, '/.well-known/openapi.yaml', 'application/yaml; charset=utf-8', () =>
+    readDocument('yaml', publicUrl),
+  )
   serve(app, '/llms.txt', 'text/plain; charset=utf-8', llms)
   serve(app, '/.well-known/llms.txt', 'text/plain; charset=utf-8', llms)
-  serve(app, '/docs', 'text/html; charset=utf-8', referencePage(document, publicUrl))
-  serve(app, '/docs/errors', 'text/html; charset=utf-8', errorsPage())
-  serve(app, '/docs/style.css', 'text/css; charset=utf-8', style)
+  serve(app, '/docs', 'text/html; charset=utf-8', () => referencePage(document(), publicUrl))
+  serve(app, '/docs/errors', 'text/html; charset=utf-8', errorsPage)
+  serve(app, '/docs/style.css', 'text/css; charset=utf-8', () => style)
 }
 
-/** A text that stays the same as long as the process runs. Scripts are not used, so none is allowed. */
-const serve = (app: Express, path: string, type: string, text: string): void => {
-  const body = Buffer.from(text)
-  const headers = {
-    'Content-Type': type,
-    'Cache-Control': 'public, max-age=300',
-    'Content-Security-Policy':
-      "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    'X-Content-Type-Options': 'nosniff',
-    'Referrer-Policy': 'no-referrer',
-    ETag: `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`,
-    // Public texts; a page of another origin may read the document to render or use it.
-    'Access-Control-Allow-Origin': '*',
-  }
+/**
+ * A text that stays the same as long as the process runs, made when it is first asked for. Scripts are not used,
+ * so none is allowed.
+ */
+const serve = (app: Express, path: string, type: string, text: () => string): void => {
+  const made = once(() => {
+    const body = Buffer.from(text())
+    const headers = {
+      'Content-Type': type,
+      'Cache-Control': 'public, max-age=300',
+      'Content-Security-Policy':
+        "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+      'X-Content-Type-Options': 'nosniff',
+      'Referrer-Policy': 'no-referrer',
+      ETag: `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`,
+      // Public texts; a page of another origin may read the document to render or use it.
+      'Access-Control-Allow-Origin': '*',
+    }
+    return { body, headers }
+  })
   app.get(path, (_req, res) => {
+    const { body, headers } = made()
     res.set(headers).send(body)
   })
+}
+
+const once = <T>(make: () => T): (() => T) => {
+  let made: { value: T } | null = null
+  return () => {
+    made ??= { value: make() }
+    return made.value
+  }
 }

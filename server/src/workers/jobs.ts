@@ -11,8 +11,8 @@ const hourly = '17 * * * *'
  * What one server does for all of them, on a schedule that all share. pg-boss keeps the schedule and its runs in
  * tables of its own; a run that fails, or whose server dies, is run again.
  *
- * It starts behind the server and not before it: loading it takes as long as all the rest of a start, and no
- * request needs it.
+ * It starts some time after the server: loading it takes as long as all the rest of a start and holds the process
+ * up, and no request needs it.
  */
 export const startJobs = (deps: Deps, schedule = hourly): { stop(): Promise<void> } => {
   const stopping = new AbortController()
@@ -34,20 +34,26 @@ const retention = 'retention'
 const runSeconds = 15 * 60
 const pollSeconds = 15
 const stopMs = 5_000
+const settleMs = 2_000
 const againMs = 30_000
 
 /** Until it works: a database that is away for a moment must not mean that nothing is ever deleted again. */
 const start = async (deps: Deps, schedule: string, stopping: AbortSignal): Promise<PgBoss | null> => {
+  await pause(settleMs, stopping)
   while (!stopping.aborted) {
     try {
       return await open(deps, schedule, stopping)
     } catch (error) {
       deps.log.warn({ error }, 'jobs could not be started; they are tried again')
-      await sleep(againMs, null, { signal: stopping }).catch(() => {})
+      await pause(againMs, stopping)
     }
   }
   return null
 }
+
+/** Ends early when the server stops. */
+const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+  sleep(ms, undefined, { signal }).catch(() => {})
 
 const open = async (deps: Deps, schedule: string, stopping: AbortSignal): Promise<PgBoss> => {
   const { PgBoss } = await import('pg-boss')
