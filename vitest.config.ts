@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 /** They mostly wait: for time limits that are theirs to wait for, and for processes to start. */
@@ -12,10 +13,12 @@ const waiting = [
 export default defineConfig({
   test: {
     globalSetup: ['test/support/postgres.ts', 'test/support/run-folder.ts'],
-    testTimeout: 30_000,
+    testTimeout: 60_000,
     hookTimeout: 60_000,
+    // Vitest would leave a core free, which is half of a small machine; and every file waits now and then.
+    maxWorkers: availableParallelism() + 1,
     restoreMocks: true,
-    // As `main.ts` does: the driver asks each new connection for the types of arrays and awaits no answer, so a server
+    // As the server does: the driver asks each new connection for the types of arrays and awaits no answer, so a server
     // that ends meanwhile leaves a rejection that is nobody's.
     onUnhandledError: (error) => !isOfTheDriver(error),
     projects: [
@@ -35,7 +38,7 @@ export default defineConfig({
         test: {
           name: 'waiting',
           include: waiting,
-          maxWorkers: 4,
+          maxWorkers: 2 * availableParallelism(),
           sequence: { groupOrder: 1 },
           testTimeout: 120_000,
           hookTimeout: 120_000,

@@ -35,7 +35,12 @@ const mount = async (name: string, size: string) => {
 const fill = async (folder: string, leaveBytes = 0): Promise<string> => {
   const { bavail, bsize } = await statfs(folder)
   const ballast = join(folder, 'ballast')
-  await writeFile(ballast, Buffer.alloc(Math.max(0, bavail * bsize - leaveBytes)))
+  await writeFile(ballast, Buffer.alloc(Math.max(0, bavail * bsize - leaveBytes))).catch(
+    (error: NodeJS.ErrnoException) => {
+      // Somebody else took some of it in between.
+      if (error.code !== 'ENOSPC') throw error
+    },
+  )
   return ballast
 }
 

@@ -49,6 +49,16 @@ test('answers in production have the members that they have where every reply is
     '/api/v1/audit',
     '/api/v1/tokens?fields=id,name',
   ]
+  // When a token was used is written some time after.
+  for (const [server, { token }] of [
+    [checking, left],
+    [production, right],
+  ] as const) {
+    const used = () => ask(server.url, `GET /api/v1/tokens/${token.id}`, { credential: server.owner.key })
+    await expect
+      .poll(async () => (await used()).body, { timeout: 20_000 })
+      .toMatchObject({ last_used_at: expect.any(String) })
+  }
   for (const [index, path] of paths(left).entries()) {
     const shapes = await Promise.all([
       ask(checking.url, `GET ${path}`, { credential: checking.owner.key }),

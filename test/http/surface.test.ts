@@ -156,8 +156,11 @@ test('no answer tells what it is made of', async () => {
       expect(headers.get(name)).toBeNull()
     return text
   })
+  // Ids are drawn, and may be drawn so that they spell a name.
   for (const text of [...texts, answers[0]?.body ?? ''])
-    expect(text).not.toMatch(/node_modules|\.ts:\d|at \S+ \(|postgres(?:ql)?:\/\/|express|zod/i)
+    expect(text.replaceAll(/req_\w+/g, '')).not.toMatch(
+      /node_modules|\.ts:\d|at \S+ \(|postgres(?:ql)?:\/\/|express|zod/i,
+    )
 })
 
 test('a method in a header or in the query changes nothing', async () => {
