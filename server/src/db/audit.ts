@@ -34,7 +34,7 @@ export const appendAudit = async (
     prev_hash: head.hash,
   }
   const hash = auditHash(event)
-  await sql`
+  const added = sql`
     insert into audit_events (
       workspace_id, id, seq, action, occurred_at, outcome, actor, targets, changes, context, actor_id, target_ids,
       prev_hash, hash, created_at
@@ -44,7 +44,8 @@ export const appendAudit = async (
       ${json(sql, entry.context)}, ${entry.actor.id}, ${entry.targets.map((target) => target.id)},
       ${head.hash}, ${hash}, ${occurred_at}
     )`
-  await sql`update audit_heads set seq = ${event.seq}, hash = ${hash} where workspace_id = ${workspaceId}`
+  const moved = sql`update audit_heads set seq = ${event.seq}, hash = ${hash} where workspace_id = ${workspaceId}`
+  await Promise.all([added, moved])
 }
 
 type Head = { seq: number; hash: string }

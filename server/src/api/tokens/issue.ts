@@ -31,15 +31,14 @@ export const createToken = async (
   )
   checkGrants(token.grants, granted, given)
   const { text, ...credential } = newText(ctx)
-  const id = ids.next('tok')
-  await insertToken(sql, actor.workspaceId, {
+  const made = await insertToken(sql, actor.workspaceId, {
     ...token,
     ...credential,
-    id,
+    id: ids.next('tok'),
     created_by: actor.id,
     now: now.toISOString(),
   })
-  return { ...(await getToken(sql, actor.workspaceId, id, now.toISOString())), token: text }
+  return { ...made, token: text }
 }
 
 /** Another text for the same token; the old one works until the grace period ends, never past the expiry. */

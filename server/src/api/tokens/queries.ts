@@ -58,6 +58,7 @@ export const listTokens = (
     ${commonFilters(sql, filters)}
     ${keysetClauses(sql, keyset)}`
 
+/** Answers the token as it then is. The statements go out together: none waits for an answer to another. */
 export const insertToken = async (
   sql: Sql,
   workspaceId: string,
@@ -69,8 +70,9 @@ export const insertToken = async (
     created_by: string
     now: string
   },
-): Promise<void> => {
-  await sql`
+): Promise<Token> => {
+  const grants = token.grants.map((grant, position) => ({ ...grant, position }))
+  const inserted = sql`
     insert into tokens (
       workspace_id, id, name, hash, prefix, last_four, not_before, expires_at, max_uses, allowed_ips, rate_limit_rpm,
       created_by, metadata, created_at, updated_at
@@ -78,13 +80,14 @@ export const insertToken = async (
       ${workspaceId}, ${token.id}, ${token.name}, ${token.hash}, ${token.prefix}, ${token.last_four},
       ${token.not_before}, ${token.expires_at}, ${token.max_uses}, ${token.allowed_ips}, ${token.rate_limit_rpm},
       ${token.created_by}, ${json(sql, token.metadata)}, ${token.now}, ${token.now}
-    )`
-  const grants = token.grants.map((grant, position) => ({ ...grant, position }))
-  await sql`
+    )`.execute()
+  const granted = sql`
     insert into token_grants (workspace_id, token_id, action_id, position, constraints, fixed_input, max_uses)
     select ${workspaceId}, ${token.id}, action_id, position, constraints, fixed_input, max_uses
     from json_to_recordset(${JSON.stringify(grants)}::text::json)
-      as row (action_id text, position int, constraints json, fixed_input json, max_uses int)`
+      as row (action_id text, position int, constraints json, fixed_input json, max_uses int)`.execute()
+  const [, , made] = await Promise.all([inserted, granted, getToken(sql, workspaceId, token.id, token.now)])
+  return made
 }
 
 export const getToken = async (sql: Sql, workspaceId: string, id: string, now: string): Promise<Token> => {
