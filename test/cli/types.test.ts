@@ -365,6 +365,26 @@ describe('the types of inputs', () => {
       [{ a: ['x', 'y'] }],
     ],
     [
+      'a tuple within itself',
+      object(
+        { a: { $ref: '#/$defs/t' } },
+        {
+          $defs: {
+            t: {
+              type: ['array', 'string'],
+              prefixItems: [
+                { type: ['array', 'string'], prefixItems: [number, { $ref: '#/$defs/t' }], items: false },
+                { type: 'array', items: { $ref: '#/$defs/t' } },
+              ],
+              items: { type: 'array', items: { $ref: '#/$defs/t' } },
+            },
+          },
+        },
+      ),
+      [{ a: 'x' }, { a: [] }, { a: [[1, ['x']], ['x', ['y']], [['z']]] }],
+      [{ a: 1 }, { a: [[1, [1]]] }, { a: ['x', [1]] }, { a: ['x', ['x'], [1]] }],
+    ],
+    [
       'references',
       object({ a: { $ref: '#/$defs/node' } }, { $defs: { node } }),
       [{ a: { v: 1, next: { v: 2 } } }],

@@ -1,15 +1,6 @@
 import type { Constraint } from '@narrowapi/sdk'
 import { documentation } from './documentation.ts'
-import {
-  arrayOf,
-  intersection,
-  neverType,
-  single,
-  type Type,
-  union,
-  unknownType,
-  wrapped,
-} from './expression.ts'
+import { arrayOf, intersection, neverType, single, type Type, union, unknownType } from './expression.ts'
 import {
   ALL_KINDS,
   allOf,
@@ -132,12 +123,12 @@ export const declareTypes = ({ name, schema, io, constraints, about, uniqueName 
     const first = Array.isArray(part.prefixItems) ? part.prefixItems : []
     if (first.length === 0) return arrayOf(print(part.items, inner), isReadonly)
     const required = typeof part.minItems === 'number' ? part.minItems : 0
-    const items = first.map((one, index) => {
-      const item = print(one, inner)
-      return index < required ? item.text : `${wrapped(item)}?`
-    })
+    // Named, since TypeScript takes a type that refers to itself within `name?: T`, and not within `(T)?` or `...T`.
+    const items = first.map(
+      (one, index) => `item${index + 1}${index < required ? '' : '?'}: ${print(one, inner).text}`,
+    )
     const isEnd = part.items === false || (typeof part.maxItems === 'number' && part.maxItems <= first.length)
-    const rest = isEnd ? [] : [`...${arrayOf(print(part.items, inner), false).text}`]
+    const rest = isEnd ? [] : [`...others: ${arrayOf(print(part.items, inner), false).text}`]
     return single(`${isReadonly ? 'readonly ' : ''}[${[...items, ...rest].join(', ')}]`)
   }
 
