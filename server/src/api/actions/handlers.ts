@@ -47,6 +47,8 @@ export const actions: HandlersOf<'actions'> = {
     const { sql, actor, clock, ids } = ctx
     const { auth_value, slug, ...rest } = body
     checkSecret(body.auth_type, auth_value, body.secret_id)
+    // Names are given out by turns, or two that are made at once would be given the same.
+    if (slug === undefined) await lockPlan(sql, actor.workspaceId)
     const taken = await slugsLike(sql, actor.workspaceId)
     const draft = draftFor({
       ...rest,
