@@ -1338,6 +1338,7 @@ export interface components {
              * @example {
              *       "rate_limit_rpm": 60,
              *       "rate_limit_rph": null,
+             *       "concurrency_limit": null,
              *       "uses_left": 49
              *     }
              */
@@ -1346,6 +1347,8 @@ export interface components {
                 rate_limit_rpm: number | null;
                 /** @description Calls an hour; null for no limit */
                 rate_limit_rph: number | null;
+                /** @description Calls at once; null for no limit */
+                concurrency_limit: number | null;
                 /** @description How often it may still run; null for no limit */
                 uses_left: number | null;
             };

@@ -600,7 +600,7 @@ describe('a hostile server', () => {
       ],
       annotations: {},
       examples: [{ [text]: text }],
-      limits: { rate_limit_rpm: null, rate_limit_rph: null, uses_left: null },
+      limits: { rate_limit_rpm: null, rate_limit_rph: null, concurrency_limit: null, uses_left: null },
     }))
     const stranger = createServer((_, response) => {
       response.setHeader('content-type', 'application/json')
@@ -701,7 +701,7 @@ describe('a hostile server', () => {
       constraints,
       annotations: {},
       examples: [],
-      limits: { rate_limit_rpm: null, rate_limit_rph: null, uses_left: null },
+      limits: { rate_limit_rpm: null, rate_limit_rph: null, concurrency_limit: null, uses_left: null },
     }).slice(1, -1)
     const stranger = createServer((_, response) => {
       response.setHeader('content-type', 'application/json')

@@ -814,6 +814,7 @@ describe('what a token holder can see', () => {
         target_url: target(),
         slug: 'shown',
         rate_limit_rpm: 60,
+        concurrency_limit: 4,
         input_schema: [amount, { name: 'currency', type: 'string', required: true }],
         fixed_input: { currency: 'eur' },
         constraints: [{ path: '/amount', op: 'max', value: 10 }],
@@ -826,7 +827,7 @@ describe('what a token holder can see', () => {
     expect(shown).toMatchObject({
       id: action.id,
       constraints: [{ value: 10 }, { value: 5 }],
-      limits: { rate_limit_rpm: 7, rate_limit_rph: null, uses_left: 2 },
+      limits: { rate_limit_rpm: 7, rate_limit_rph: null, concurrency_limit: 4, uses_left: 2 },
     })
     expect(Object.keys(shown.input_schema.properties as object)).toEqual(['amount'])
     expect(shown.input_schema.required).toEqual(['amount'])

@@ -49,11 +49,12 @@ export const Callable = z
       .object({
         rate_limit_rpm: z.int().nullable().describe('Calls a minute; null for no limit'),
         rate_limit_rph: z.int().nullable().describe('Calls an hour; null for no limit'),
+        concurrency_limit: z.int().nullable().describe('Calls at once; null for no limit'),
         uses_left: z.int().nullable().describe('How often it may still run; null for no limit'),
       })
       .meta({
         description: 'How much it may be used',
-        examples: [{ rate_limit_rpm: 60, rate_limit_rph: null, uses_left: 49 }],
+        examples: [{ rate_limit_rpm: 60, rate_limit_rph: null, concurrency_limit: null, uses_left: 49 }],
       }),
   })
   .meta({ id: 'Callable', description: 'An action as the holder of a token sees it' })

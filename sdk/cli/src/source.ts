@@ -73,10 +73,11 @@ const aboutFunction = (
   { name, slug, description, limits, annotations, examples }: Callable,
   own: string,
 ): string => {
-  const { rate_limit_rpm: minute, rate_limit_rph: hour, uses_left: uses } = limits
+  const { rate_limit_rpm: minute, rate_limit_rph: hour, concurrency_limit: atOnce, uses_left: uses } = limits
   const rates = [
     minute === null ? [] : [`${minute} calls a minute`],
     hour === null ? [] : [`${hour} calls an hour`],
+    atOnce === null ? [] : [`${atOnce} at once`],
   ].flat()
   const facts = [
     `Action ${code(slug)}.`,

@@ -362,6 +362,8 @@ export interface Callable {
     rate_limit_rpm: number | null
     /** Calls an hour; null for no limit. */
     rate_limit_rph: number | null
+    /** Calls at once; null for no limit. */
+    concurrency_limit: number | null
     /** How often it may still run; null for no limit. */
     uses_left: number | null
   }

@@ -110,6 +110,7 @@ const callableOf = (action: Action, grant: Grant, token: Token): Callable => {
     limits: {
       rate_limit_rpm: Math.min(token.rate_limit_rpm ?? rate_limit_rpm, rate_limit_rpm),
       rate_limit_rph: action.rate_limit_rph,
+      concurrency_limit: action.concurrency_limit,
       uses_left: usesLeftOf(grant, token),
     },
   }

@@ -30,6 +30,7 @@ export const callableOf = (action: LoadedAction, grant: HeldGrant, holder: Holde
           ? action.rate_limit_rpm
           : Math.min(holder.rateLimitRpm, action.rate_limit_rpm),
       rate_limit_rph: action.rate_limit_rph,
+      concurrency_limit: action.concurrency_limit,
       uses_left: usesLeftOf(grant, holder, uses),
     },
   }
