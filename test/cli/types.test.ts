@@ -365,6 +365,32 @@ describe('the types of inputs', () => {
       [{ a: ['x', 'y'] }],
     ],
     [
+      'patterns beside names of another part',
+      object(
+        { a: { $ref: '#/$defs/open' }, b: { $ref: '#/$defs/closed' } },
+        {
+          $defs: {
+            pattern: { type: 'object', patternProperties: { '^n': number } },
+            named: { type: 'object', properties: { t: text } },
+            open: {
+              $ref: '#/$defs/pattern',
+              type: 'object',
+              properties: { t: text },
+              unevaluatedProperties: false,
+            },
+            closed: {
+              type: 'object',
+              patternProperties: { '^n': number },
+              allOf: [{ $ref: '#/$defs/named' }],
+              unevaluatedProperties: false,
+            },
+          },
+        },
+      ),
+      [{ a: { t: 'x', n1: 1 } }, { b: { t: 'x', n1: 1 } }],
+      [{ a: { t: 1 } }, { b: { t: 1 } }],
+    ],
+    [
       'a tuple within itself',
       object(
         { a: { $ref: '#/$defs/t' } },

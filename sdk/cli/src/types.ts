@@ -153,7 +153,8 @@ export const declareTypes = ({ name, schema, io, constraints, about, uniqueName 
       const doc = isOwn ? comment(...documentation(memberSchema, memberRules, part, key), indent) : ''
       return `${doc}${indent}${keyText(key)}${isOptional ? '?' : ''}:${spread(shown, indent)}\n`
     })
-    const others = printOthers(part, { ...inner, isClosed: place.isClosed }, names.length > 0)
+    const { isBranch, isClosed } = place
+    const others = printOthers(part, { ...inner, isBranch, isClosed }, names.length > 0)
     if (others) {
       // TypeScript wants every named member to have the type of the others too.
       const isMixed = required.size < names.length && io === 'output'
@@ -174,8 +175,10 @@ export const declareTypes = ({ name, schema, io, constraints, about, uniqueName 
     // Whoever reads an answer gains nothing from members it may have besides.
     if (patterns.length === 0 && !isObject(more) && hasNames && (io === 'output' || !isOpen)) return null
     const types = patterns.map((pattern) => print(pattern, inner))
+    // What is named beside this part is of a type of its own.
+    const isPart = more === undefined && (place.isBranch || isBranched(part))
     if (isObject(more)) types.push(print(more, inner))
-    else if (isOpen) types.push(unknownType)
+    else if (isOpen || (isPart && patterns.length > 0)) types.push(unknownType)
     return types.length === 0 ? null : union(types)
   }
 
