@@ -123,13 +123,18 @@ export const declareTypes = ({ name, schema, io, constraints, about, uniqueName 
     const first = Array.isArray(part.prefixItems) ? part.prefixItems : []
     if (first.length === 0) return arrayOf(print(part.items, inner), isReadonly)
     const required = typeof part.minItems === 'number' ? part.minItems : 0
-    // Named, since TypeScript takes a type that refers to itself within `name?: T`, and not within `(T)?` or `...T`.
-    const items = first.map(
-      (one, index) => `item${index + 1}${index < required ? '' : '?'}: ${print(one, inner).text}`,
-    )
+    const types = first.map((one) => print(one, inner).text)
     const isEnd = part.items === false || (typeof part.maxItems === 'number' && part.maxItems <= first.length)
-    const rest = isEnd ? [] : [`...others: ${arrayOf(print(part.items, inner), false).text}`]
-    return single(`${isReadonly ? 'readonly ' : ''}[${[...items, ...rest].join(', ')}]`)
+    const rest = isEnd ? null : arrayOf(print(part.items, inner), false).text
+    // TypeScript calls a type circular that refers to itself in `(T)?`, which has no name, or in the rest of a tuple
+    // none of whose items is an alias. `NoInfer` is one and changes nothing.
+    const isRecursive = rest !== null && [...names.values()].some((known) => rest.includes(known))
+    const items = types.map((text, index) => {
+      const label = `item${index + 1}${index < required ? '' : '?'}`
+      return `${label}: ${isRecursive && index === 0 ? `NoInfer<${text}>` : text}`
+    })
+    if (rest !== null) items.push(`...others: ${rest}`)
+    return single(`${isReadonly ? 'readonly ' : ''}[${items.join(', ')}]`)
   }
 
   const printObject = (part: JsonSchema, place: Place): Type => {
