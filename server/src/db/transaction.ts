@@ -29,9 +29,6 @@ export const inTransaction = <T>(pool: Pool, work: (sql: Sql) => Promise<T>): Pr
 /**
  * Runs reads on the rows of one workspace: row-level security shows nothing else. The setting is local to the
  * transaction, so the connection carries nothing to its next user.
- *
- * A read does not wait for `begin` and `commit`: the statements go out behind each other on one connection,
- * which makes a read one round trip. Should an early one fail, the setting is not there and nothing is shown.
  */
 export const readWorkspace = <T>(
   pool: Pool,
@@ -39,19 +36,73 @@ export const readWorkspace = <T>(
   work: (sql: Sql) => Promise<T>,
 ): Promise<T> =>
   retried(pool, async (taken) => {
-    const { connection } = taken
-    const opened = Promise.all([connection`begin read only`.execute(), enter(connection, workspaceId)])
-    opened.catch(() => {})
+    const reads = new Reads(taken.connection, workspaceId)
     try {
-      const result = await work(connection)
-      await opened
-      void giveBack(taken, connection`commit`)
+      const result = await work(reads.sql)
+      await reads.begun()
       return result
-    } catch (error) {
-      void rollBack(taken, error)
-      throw error
+    } finally {
+      void giveBack(taken, reads.end())
     }
   })
+
+/**
+ * What is asked in one turn of the event loop is a transaction, and goes out in one write with its `begin` and its
+ * `commit`, none of which is waited for. What is asked later is another one; each statement sees what is committed
+ * when it begins, so it is all the same to them. Should an early statement fail, the setting is not there and
+ * nothing is shown.
+ */
+class Reads {
+  readonly sql: Sql
+  readonly #connection: Taken['connection']
+  readonly #workspaceId: string
+  readonly #begun: Promise<unknown>[] = []
+  #isOpen = false
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(connection: Taken['connection'], workspaceId: string) {
+    this.#connection = connection
+    this.#workspaceId = workspaceId
+    this.sql = new Proxy(connection, {
+      apply: (target, _this, args) => {
+        this.#begin()
+        return Reflect.apply(target, undefined, args)
+      },
+    })
+  }
+
+  /** Rejects when a transaction could not be begun. */
+  async begun(): Promise<void> {
+    await Promise.all(this.#begun)
+  }
+
+  /** Settles when nothing more runs on the connection. */
+  end(): Promise<unknown> {
+    this.#commit()
+    return this.#last
+  }
+
+  #begin(): void {
+    if (this.#isOpen) return
+    this.#isOpen = true
+    // Asked for before the driver's own, which writes all that was said until then.
+    setImmediate(() => this.#commit())
+    const begun = Promise.all([
+      this.#connection`begin read only`.execute(),
+      enter(this.#connection, this.#workspaceId),
+    ])
+    begun.catch(() => {})
+    this.#begun.push(begun)
+  }
+
+  #commit(): void {
+    if (!this.#isOpen) return
+    this.#isOpen = false
+    // A connection that is lost meanwhile throws instead of answering.
+    this.#last = (async () => this.#connection`commit`)()
+    this.#last.catch(() => {})
+  }
+}
 
 /** Runs changes on the rows of one workspace, all or none. */
 export const changeWorkspace = <T>(
