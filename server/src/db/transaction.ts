@@ -49,8 +49,8 @@ export const readWorkspace = <T>(
 /**
  * What is asked in one turn of the event loop is a transaction, and goes out in one write with its `begin` and its
  * `commit`, none of which is waited for. What is asked later is another one; each statement sees what is committed
- * when it begins, so it is all the same to them. Should an early statement fail, the setting is not there and
- * nothing is shown.
+ * when it begins, so it is all the same to them. Should an early statement fail, or one be awaited in a later turn than
+ * it was written in, the setting is not there and nothing is shown.
  */
 class Reads {
   readonly sql: Sql
