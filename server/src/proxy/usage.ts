@@ -20,6 +20,7 @@ export class Usage {
   #keys = new Map<string, Use>()
   #tokens = new Map<string, Use>()
   #grants = new Map<string, GrantUse>()
+  #flushed = Promise.resolve()
 
   constructor({ system, log, now }: { system: Pool; log: Log; now: () => Date }) {
     this.#system = system
@@ -48,7 +49,13 @@ export class Usage {
     await this.flush()
   }
 
-  async flush(): Promise<void> {
+  /** Resolves when all that was noted until now is written, also what an earlier flush still writes. */
+  flush(): Promise<void> {
+    this.#flushed = this.#flushed.then(() => this.#write())
+    return this.#flushed
+  }
+
+  async #write(): Promise<void> {
     const [keys, tokens, grants] = [
       [...this.#keys.values()],
       [...this.#tokens.values()],
