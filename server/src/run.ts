@@ -30,11 +30,7 @@ const main = async (): Promise<void> => {
 
 /** While PostgreSQL starts, which is a process of its own, this one loads the greater part of the server. */
 const startAlone = async (config: Config, log: Log) => {
-  let loading: Promise<typeof import('./start.ts')> | null = null
-  const load = () => {
-    loading ??= import('./start.ts')
-    return loading
-  }
+  const load = () => import('./start.ts')
   const database = await openDatabase(config, log, load)
   const { startServer } = await load()
   return startServer(config, log, { database })

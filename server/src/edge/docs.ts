@@ -17,7 +17,7 @@ export const mountDocs = (app: Express, options: Options): void => {
   const json = once(() => readDocument('json', publicUrl))
   // Generated from the contract and linted before it was committed, so it has this shape.
   const document = once(() => JSON.parse(json()) as Document)
-  const llms = () => llmsText(document(), publicUrl)
+  const llms = once(() => llmsText(document(), publicUrl))
 
   serve(app, '/.well-known/openapi.json', 'application/json; charset=utf-8', json)
   serve(app, '/.well-known/openapi.yaml', 'application/yaml; charset=utf-8', () =>

@@ -47,8 +47,8 @@ export const actions: HandlersOf<'actions'> = {
     const { sql, actor, clock, ids } = ctx
     const { auth_value, slug, ...rest } = body
     checkSecret(body.auth_type, auth_value, body.secret_id)
-    // Names are given out by turns, or two that are made at once would be given the same.
-    if (slug === undefined) await lockPlan(sql, actor.workspaceId)
+    // By turns, or two that are made at once would be given one slug, or the last place of the plan.
+    const plan = await lockPlan(sql, actor.workspaceId)
     const taken = await slugsLike(sql, actor.workspaceId)
     const draft = draftFor({
       ...rest,
@@ -57,7 +57,7 @@ export const actions: HandlersOf<'actions'> = {
       now: clock.now(),
     })
     checkStorable(ctx, draft)
-    if (draft.status === 'active') await takeSlot(ctx)
+    if (draft.status === 'active') checkActivation(plan)
     const created = await insertAction(
       sql,
       actor.workspaceId,
@@ -84,7 +84,7 @@ export const actions: HandlersOf<'actions'> = {
       auth_value === undefined ? draft.secret_id : (changes.secret_id ?? null),
     )
     checkStorable(ctx, draft)
-    if (wantsSlot(before.status, draft.status)) await takeSlot(ctx)
+    if (wantsSlot(before.status, draft.status)) checkActivation(await lockPlan(sql, actor.workspaceId))
     const after = await updateAction(
       sql,
       actor.workspaceId,
@@ -171,10 +171,6 @@ const checkStorable = ({ actor, deps }: Ctx, draft: ActionDraft): void =>
     allow: deps.config.egressAllow,
     allowedHosts: actor.workspace.settings.allowed_hosts,
   })
-
-/** Takes one of the plan's active actions; the plan is locked, so that two cannot take the last one. */
-const takeSlot = async ({ sql, actor }: Ctx): Promise<void> =>
-  checkActivation(await lockPlan(sql, actor.workspaceId))
 
 /** An `auth_value` becomes a secret of its own, named after the action. */
 const withOwnSecret = async (
