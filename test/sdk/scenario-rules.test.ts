@@ -31,8 +31,8 @@ describe('a body', () => {
       fc.assert(
         fc.property(fc.oneof(valid, broken(valid)), (written) => {
           const body = JSON.parse(JSON.stringify(written))
-          // The server refuses these before its schemas see them, which would throw.
-          fc.pre(!/"(?:toString|valueOf)":/.test(JSON.stringify(written)))
+          // The server refuses these before its schemas see them: the first two would throw, the third is dropped.
+          fc.pre(!/"(?:toString|valueOf|__proto__)":/.test(JSON.stringify(written)))
           const ours = completeBody(operation, body)
           const theirs = schema.safeParse(body)
           if (theirs.success) {

@@ -170,6 +170,7 @@ function textShape(text: string): string {
         moment.startsWith('2099') || moment.startsWith('2020') ? moment : 'moment',
       )
       .replaceAll(/https?:\/\/(127\.0\.0\.1:\d+|upstream\.test)/g, 'upstream')
+      .replace(/^(The JSON body is refused) at byte \d+[^:]*/, '$1')
       .replace(/in \d+ seconds/, 'in some seconds')
       .replaceAll(/cursor=[\w-]+/g, 'cursor=…')
       .replace(/^w-\w{8}$/, 'w-…')

@@ -598,6 +598,15 @@ const strangers = async (tape: Tape): Promise<void> => {
   await tape.send('a method that is not taken', 'DELETE /api/v1/actions', bearer(ownerKey))
   await tape.send('a body that is not JSON', 'POST /api/v1/secrets', json, '{')
   await tape.send('a body that is no object', 'POST /api/v1/secrets', json, '[]')
+  for (const [what, body] of [
+    ['a reserved name', '{"name":"a","metadata":{"__proto__":{}}}'],
+    ['a reserved name in escapes', String.raw`{"\u005f_proto__":1}`],
+    ['a NUL', String.raw`{"name":"\u0000"}`],
+    ['a NUL in a name', String.raw`{"metadata":{"a\u0000":"b"}}`],
+    ['half a character', String.raw`{"name":"\ud800"}`],
+    ['too many levels', `${'['.repeat(65)}${']'.repeat(65)}`],
+  ] as const)
+    await tape.send(`a body with ${what}`, 'POST /api/v1/secrets', json, body)
   await tape.send(
     'a body of another type',
     'POST /api/v1/secrets',

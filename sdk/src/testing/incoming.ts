@@ -1,4 +1,4 @@
-import { apiError, invalidBody } from './api-error.ts'
+import { apiError, invalidBody, type MockApiError } from './api-error.ts'
 import { blanks, inputs, schemas } from './generated/operations.ts'
 import type { Query } from './list.ts'
 import { rowOf } from './operations.ts'
@@ -99,6 +99,12 @@ export const parseBody = ({ text, headers }: Incoming): unknown => {
     throw apiError('unsupported_media_type', { message: 'Send the body as application/json in UTF-8' })
   if (text.length > MAX_BODY)
     throw apiError('payload_too_large', { message: `The body may have at most ${MAX_BODY} bytes` })
+  const value = fromJson(text)
+  refuseUnkeepable(value, [])
+  return value
+}
+
+const fromJson = (text: string): unknown => {
   try {
     return JSON.parse(text)
   } catch {
@@ -106,6 +112,32 @@ export const parseBody = ({ text, headers }: Incoming): unknown => {
   }
 }
 
+/** What the server takes from nobody, because not every part behind it could hold it as it was written. */
+const refuseUnkeepable = (value: unknown, path: readonly string[]): void => {
+  if (typeof value === 'string') refuseText(value, path)
+  if (typeof value !== 'object' || value === null) return
+  if (path.length === MAX_DEPTH) throw refusedJson(path, `at most ${MAX_DEPTH} levels of nesting are allowed`)
+  for (const [name, member] of Object.entries(value)) {
+    refuseText(name, path)
+    if (name === '__proto__') throw refusedJson([...path, name], 'the name __proto__ is not allowed')
+    refuseUnkeepable(member, [...path, name])
+  }
+}
+
+const refuseText = (text: string, path: readonly string[]): void => {
+  if (text.includes('\0')) throw refusedJson(path, 'the character NUL is not allowed')
+  if (/\p{Surrogate}/u.test(text)) throw refusedJson(path, 'a surrogate is not part of a pair')
+}
+
+const refusedJson = (path: readonly string[], reason: string): MockApiError => {
+  const field = path.map((step) => (/^[\w$-]{1,40}$/.test(step) ? step : '*')).join('.')
+  return apiError('invalid_request', {
+    message: `The JSON body is refused: ${reason}`,
+    ...(field !== '' && { details: [{ field, message: reason }] }),
+  })
+}
+
+const MAX_DEPTH = 64
 const MAX_BODY = 1_048_576
 
 /** For seeds: a body as the API would take it. */
