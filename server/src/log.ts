@@ -26,7 +26,6 @@ export const createLog = (level: string, destination?: DestinationStream): Log =
   )
 
 /**
-/**
  * The log of one of several processes that write to one place. Not more than a pipe takes at once (4096 bytes on
  * Linux), in whole lines, so that lines of different processes do not run into each other.
  */
