@@ -79,3 +79,13 @@ test('a read changes nothing', async () => {
   const change = readWorkspace(pool, workspaces[0], (sql) => sql`update secrets set name = 'Other'`.execute())
   await expect(change).rejects.toMatchObject({ code: '25006' })
 })
+
+test('a pool that is ended behind a read ends when the read is through', async () => {
+  const one = connect(server.database.url, 'narrowapi_app', { max: 1 })
+  // Not waited for, so the connection is still at it when the read is over.
+  await readWorkspace(one, workspaces[0], async (sql) => void sql`select pg_sleep(0.3)`.execute())
+  await one.end()
+  const [row] = await pool`
+    select count(*) from pg_stat_activity where query ~ 'pg_sleep' and pid <> pg_backend_pid()`
+  expect(row?.count).toBe(0)
+})

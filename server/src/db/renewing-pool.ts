@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import { ApiError } from '../errors.ts'
 import type { Pool, Reserved } from './driver.ts'
 
@@ -16,6 +17,8 @@ export class PoolLife {
   readonly #sockets: Socket[] = []
   readonly #watchers = new Set<() => void>()
   #isLost = false
+  #lent = 0
+  #onIdle: (() => void)[] = []
 
   constructor(open: (life: PoolLife) => Pool) {
     this.driver = open(this)
@@ -23,6 +26,24 @@ export class PoolLife {
 
   get isLost(): boolean {
     return this.#isLost
+  }
+
+  /** A connection was taken out of the pool. Gives what is called when it is back. */
+  lend(): () => void {
+    this.#lent += 1
+    return () => {
+      this.#lent -= 1
+      if (this.#lent === 0) this.#tellIdle()
+    }
+  }
+
+  /** Resolves when no connection is taken out, or none of them comes back any more. */
+  async idle(): Promise<void> {
+    if (this.#lent > 0 && !this.#isLost) await new Promise<void>((resolve) => this.#onIdle.push(resolve))
+  }
+
+  #tellIdle(): void {
+    for (const tell of this.#onIdle.splice(0)) tell()
   }
 
   /** Tells of the loss, once; gives what ends the watch. */
@@ -44,6 +65,7 @@ export class PoolLife {
     this.#isLost = true
     for (const tell of this.#watchers) tell()
     this.#watchers.clear()
+    this.#tellIdle()
     void this.driver.end({ timeout: leaveSeconds })
   }
 
@@ -71,9 +93,14 @@ export const renewing = (open: (life: PoolLife) => Pool, answerWithinMs: number 
     return life
   }
   const state: Renewed = { life: begin(), answerWithinMs }
-  const end: Pool['end'] = (options) => {
+  // The driver never closes a connection that comes back to it only after the end was asked for.
+  const end: Pool['end'] = async (options) => {
     isEnding = true
-    return state.life.driver.end(options)
+    const { life } = state
+    const seconds = options?.timeout
+    const idle = life.idle()
+    await (seconds == null ? idle : Promise.race([idle, delay(seconds * 1000, null, { ref: false })]))
+    await life.driver.end(options)
   }
   // Called like the driver's own pool, whose methods need no `this`.
   const pool = new Proxy(state.life.driver, {
@@ -158,12 +185,19 @@ const takeFrom = (life: PoolLife, waitMs: number): Promise<Reserved | 'lost' | '
 
 const takeWithinMs = 5_000
 
-const guarded = (connection: Reserved, life: PoolLife): Reserved =>
-  new Proxy(connection, {
+const guarded = (connection: Reserved, life: PoolLife): Reserved => {
+  const giveBack = life.lend()
+  const release = (): void => {
+    connection.release()
+    giveBack()
+  }
+  return new Proxy(connection, {
+    get: (_target, name) => (name === 'release' ? release : Reflect.get(connection, name)),
     apply(_target, _this, args) {
       if (life.isLost) throw unavailable('The connection to the database was lost; try again')
       return Reflect.apply(connection, undefined, args)
     },
   })
+}
 
 const unavailable = (message: string) => new ApiError('unavailable', message, { retry_after_seconds: 1 })
