@@ -692,6 +692,25 @@ describe('the answer of the upstream', () => {
   })
 })
 
+test('the signs that part the rows and fields of a group are kept like any other', async () => {
+  const signs = 'one\u001etwo\u001fthree'
+  const raw = `{"a":"${signs}"}`
+  for (const [sent, recorded] of [
+    [raw, raw],
+    [signs, signs],
+    [JSON.stringify({ a: signs }), { a: signs }],
+  ] as const) {
+    upstream.answer = (_request, res) => res.end(sent)
+    const { action, token } = await callable(server.owner, {
+      target_url: target(),
+      input_schema: [{ name: 'note', type: 'string' }],
+    })
+    const { executionId } = await call(server, token, action.id, { note: signs })
+    const execution = await server.owner.narrow.executions.get(executionId ?? '')
+    expect(execution).toMatchObject({ status: 'completed', input: { note: signs }, output: recorded })
+  }
+})
+
 describe('an upstream that fails', () => {
   const tried = async (answer: Upstream['answer'], action: Partial<Parameters<typeof callable>[1]> = {}) => {
     upstream.answer = answer
