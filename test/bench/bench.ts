@@ -3,10 +3,10 @@
  * sections choose some of them: `npm run bench -- calls depth`.
  *
  * - `calls`: `POST /x/{id}` with everything on (token, limits, schema, constraint, template, secret, durable record)
- *   against Express with http-proxy-middleware, which only forwards, in versions 4 and 3. `/x` appears twice: with a row written
- *   before the call and its outcome after it, which is the default, and with the one row of an action that is
- *   declared read-only and idempotent. Beside them stand the same work written straight down, the least that a proxy
- *   in Node can do, nginx where it is installed, and the upstream itself, to show that neither it nor the load
+ *   against Express with http-proxy-middleware, which only forwards, in versions 4 and 3. `/x` appears twice: with a
+ *   row written before the call and its outcome after it, which is the default, and with the one row of an action that
+ *   is declared read-only and idempotent. Beside them stand the same work written straight down, the least that a
+ *   proxy in Node can do, nginx where it is installed, and the upstream itself, to show that neither it nor the load
  *   generator is what is measured.
  * - `workers`: the same calls with one process and with two.
  * - `management`: a page of 20 executions and a created token, against plain Express routes on the same database.
