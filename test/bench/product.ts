@@ -53,7 +53,8 @@ export const startProduct = async ({
   })
   const ended = once(child, 'exit')
   // However the benchmark ends, its server ends with it, and takes its PostgreSQL along.
-  process.once('exit', () => child.kill('SIGTERM'))
+  const end = (): void => void child.kill('SIGTERM')
+  process.once('exit', end)
   await log.close()
   const { url, ownerKey } = await readWelcome(logFile, () => child.exitCode === null)
   const postgresFolder = join(dataDir, 'postgres')
@@ -74,8 +75,9 @@ export const startProduct = async ({
     sql,
     async stop() {
       await sql.end()
-      child.kill('SIGTERM')
+      end()
       await ended
+      process.off('exit', end)
       if (given === undefined) await rm(folder, { recursive: true, force: true })
     },
   }
