@@ -1,5 +1,5 @@
 import { apiError, MockApiError } from './api-error.ts'
-import { type Incoming, parseBody, readBody, readIdempotencyKey } from './incoming.ts'
+import { type Incoming, readBody, readIdempotencyKey } from './incoming.ts'
 import { countRequest, holding, type Limit, type Slot, workspaceLimit } from './limits.ts'
 import type { Override } from './override.ts'
 import { once } from './replies.ts'
@@ -47,7 +47,6 @@ export const execute = async (
   if (refusal) return reject(refusal)
   const work = async (): Promise<Response> => {
     try {
-      parseBody(incoming)
       run.start(readBody('x.execute', incoming))
     } catch (error) {
       return reject(error)

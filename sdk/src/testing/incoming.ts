@@ -91,7 +91,7 @@ export const readBody = (operation: string, incoming: Incoming): Fields => {
   return value as Fields
 }
 
-export const parseBody = ({ text, headers }: Incoming): unknown => {
+const parseBody = ({ text, headers }: Incoming): unknown => {
   if (text === '') return {}
   if (
     !/^application\/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?;?\s*$/i.test(headers.get('content-type') ?? '')
