@@ -59,7 +59,7 @@ export const writeExecutions = async (sql: Sql, rows: readonly ExecutionRow[]): 
 const rowEnd = '\x1e'
 const fieldEnd = '\x1f'
 
-/** Empty fields are null. */
+/** The fields as the statement above counts them. Empty ones are null. */
 const textOf = (row: ExecutionRow): string =>
   [
     row.workspace_id,
