@@ -65,7 +65,8 @@ const withBody = (body: Piece, headers = json) =>
     Buffer.from(body),
   ])
 
-const timeout = '504 upstream_timeout'
+/** Told of whatever the deadline of the call ended. */
+export const timeout = '504 upstream_timeout'
 const unusable = '502 invalid_upstream_response'
 const unknown = '502 upstream_outcome_unknown'
 
