@@ -1,6 +1,9 @@
 import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
+/** Beside what they test: they start nothing, so that they can share a process. */
+const units = ['{contract,server,sdk,openapi}/src/**/*.test.ts']
+
 /** They mostly wait: for time limits that are theirs to wait for, and for processes to start. */
 const waiting = [
   'test/{faults,servers,workers}/**/*.test.ts',
@@ -23,10 +26,15 @@ export default defineConfig({
     onUnhandledError: (error) => !isOfTheDriver(error),
     projects: [
       {
+        // Half a hundred files of milliseconds each: a process for each would take longer than all of them.
+        extends: true,
+        test: { name: 'units', include: units, isolate: false, sequence: { groupOrder: 0 } },
+      },
+      {
         extends: true,
         test: {
           name: 'suite',
-          include: ['{contract,server,sdk,openapi}/src/**/*.test.ts', 'test/**/*.test.ts'],
+          include: ['test/**/*.test.ts'],
           exclude: ['**/node_modules/**', ...waiting],
           sequence: { groupOrder: 0 },
         },
