@@ -57,13 +57,9 @@ export const startProduct = async ({
   process.once('exit', end)
   await log.close()
   const { url, ownerKey } = await readWelcome(logFile, () => child.exitCode === null)
-  const postgresFolder = join(dataDir, 'postgres')
-  const database = {
-    path: join(postgresFolder, '.s.PGSQL.5432'),
-    database: databaseName,
-    username: superuser,
-  }
-  const postgresPid = Number.parseInt(await readFile(join(postgresFolder, 'postmaster.pid'), 'utf8'), 10)
+  const database = placeOfDatabase(folder)
+  const lockFile = join(dataDir, 'postgres', 'postmaster.pid')
+  const postgresPid = Number.parseInt(await readFile(lockFile, 'utf8'), 10)
   const sql = connect(database, 'owner', { max: 1 })
   return {
     url,
@@ -82,6 +78,13 @@ export const startProduct = async ({
     },
   }
 }
+
+/** Of a product that was given this folder. */
+export const placeOfDatabase = (folder: string) => ({
+  path: join(folder, 'data', 'postgres', '.s.PGSQL.5432'),
+  database: databaseName,
+  username: superuser,
+})
 
 /** `npm run bench -- --cpu-prof` leaves a profile of the server in the current folder. */
 const profiling = (): string[] => (process.argv.includes('--cpu-prof') ? ['--cpu-prof'] : [])
