@@ -573,6 +573,49 @@ describe('the answer of the upstream', () => {
     expect(answer.execution.status).toBe('failed')
   })
 
+  const raw =
+    (status: number, body: string | Buffer, headers: Record<string, string> = {}): Upstream['answer'] =>
+    (_, res) => {
+      res.writeHead(status, { 'content-type': 'application/json', ...headers })
+      res.end(body)
+    }
+
+  test.each([
+    [500, 'ssn=123-45-6789'],
+    [500, '{"ssn":"123-45-6789"}\n{"ssn":"123-45-6789"}'],
+    [500, `{"ssn":"123-45-6789","deep":${'['.repeat(501)}${']'.repeat(501)}}`],
+    [401, '<p>123-45-6789</p>'],
+  ])('%i with %j is kept from callers and records when a policy cannot look inside', async (status, body) => {
+    const hidden = { passthrough_errors: false, response: { fields: ['id'], redact: ['ssn'] } }
+    const answer = await asked(raw(status, body), hidden)
+    expect(answer.status).toBe(502)
+    expect(answer.text).not.toContain('6789')
+    expect(answer.body).not.toHaveProperty('excerpt')
+    expect(JSON.stringify(answer.execution)).not.toContain('6789')
+  })
+
+  test.each([
+    [{ output_schema: { type: 'object', properties: { id: { type: 'integer' } } } }, ',"x":1.50'],
+    [{ response: { redact: ['secret'] } }, ',"x":1.50'],
+    [{ response: { fields: ['id', 'n'] } }, ''],
+  ])('keeps its numbers as they were written: %j', async (action, rest) => {
+    const answer = await asked(raw(200, '{"id":12345678901234567890,"n":1e400,"x":1.50}'), action)
+    expect(answer.text).toBe(`{"id":12345678901234567890,"n":1e400${rest}}`)
+    const [row] = await server.database.sql<{ output: string }[]>`
+      select output::text from executions where id = ${answer.executionId}`
+    expect(row?.output).toBe(answer.text)
+  })
+
+  test('says in what it is written after a policy has written it anew', async () => {
+    const headers = { 'content-type': 'application/json; charset=iso-8859-1', etag: '"whole"' }
+    const latin1 = raw(200, Buffer.from('{"name":"é","x":1}', 'latin1'), headers)
+    const answer = await asked(latin1, { response: { fields: ['name'] } })
+    expect(answer.text).toBe('{"name":"é"}')
+    expect(answer.headers.get('content-type')).toBe('application/json; charset=utf-8')
+    expect(answer.headers.get('etag')).toBeNull()
+    expect((await asked(latin1)).headers.get('content-type')).toBe(headers['content-type'])
+  })
+
   test('must fit the output schema', async () => {
     const output_schema = { type: 'object', required: ['id'], properties: { id: { type: 'integer' } } }
     expect((await asked(json(200, { id: 1 }), { output_schema })).status).toBe(200)
@@ -853,6 +896,50 @@ describe('what a token holder can see', () => {
     expect(JSON.stringify(shown)).not.toMatch(/eur|127\.0\.0\.1|secret/)
   })
 
+  test('is nothing that was fixed, by the action or by its grant', async () => {
+    const { action, token } = await callable(
+      server.owner,
+      {
+        target_url: target('/regions/{region}'),
+        input_schema: {
+          type: 'object',
+          properties: {
+            account: { type: 'string' },
+            region: { type: 'string' },
+            amount: { type: 'integer' },
+          },
+          examples: [{ account: 'acct-fixed-1', region: 'region-fixed-2', amount: 1 }],
+          default: { account: 'acct-fixed-1' },
+        },
+        fixed_input: { account: 'acct-fixed-1' },
+        constraints: [
+          { path: '/account', op: 'eq', value: 'acct-fixed-1' },
+          { op: 'any_of', constraints: [{ path: '/region', op: 'prefix', value: 'region-fixed' }] },
+          { path: '/amount', op: 'max', value: 5 },
+        ],
+        response: { fields: ['method'] },
+      },
+      {},
+      { fixed_input: { region: 'region-fixed-2' } },
+    )
+    const get = (path: string) => call(server, token, path, undefined, { method: 'GET' })
+    const shown = await get(action.id)
+    expect(shown.body).toMatchObject({ constraints: [{ path: '/amount' }], examples: [{ amount: 1 }] })
+    const real = await call(server, token, action.id, { amount: 1 })
+    expect(real.status).toBe(200)
+    expect(upstream.received[0]?.url).toBe('/regions/region-fixed-2')
+    const execution = await get(`executions/${real.executionId}`)
+    expect(execution.body?.input).toEqual({ amount: 1 })
+    const dry = await call(server, token, `${action.id}/dry-run`, { amount: 1 })
+    expect(dry.body).toMatchObject({ request: { body: { account: '[redacted]', amount: 1 } } })
+    for (const { text } of [shown, real, execution, dry, await get('')]) expect(text).not.toContain('-fixed-')
+    // Whoever fixed it may see it.
+    const whole = await server.owner.narrow.executions.get(real.executionId ?? '')
+    expect(whole.input).toEqual({ account: 'acct-fixed-1', region: 'region-fixed-2', amount: 1 })
+    await server.owner.narrow.actions.update(action.id, { fixed_input: null })
+    expect((await get(`executions/${real.executionId}`)).body?.input).toEqual({ amount: 1 })
+  })
+
   test('are its own executions and no others', async () => {
     const actor = await server.newWorkspace()
     const one = await callable(actor, { target_url: target() })
@@ -895,6 +982,27 @@ describe('a dry run', () => {
     expect((await call(server, token, `${action.id}/dry-run`, input)).error).toBe('token_exhausted')
   })
 
+  test('finds the members of what is sensitive where a call finds them, and shows none', async () => {
+    const input_schema = {
+      type: 'object',
+      'x-sensitive': true,
+      properties: { card: { type: 'object', properties: { id: { type: 'string' } } } },
+    }
+    const { action, token } = await callable(server.owner, {
+      target_url: target('/cards/{card.id}'),
+      input_schema,
+      body_template: { whole: '{{card}}', id: '{{card.id}}' },
+    })
+    const input = { card: { id: 'private-4711' } }
+    expect((await call(server, token, action.id, input)).status).toBe(200)
+    const dry = await call(server, token, `${action.id}/dry-run`, input)
+    expect(dry.body).toMatchObject({
+      allowed: true,
+      request: { body: { whole: { id: '[redacted]' }, id: '[redacted]' } },
+    })
+    expect(dry.text).not.toContain('private-4711')
+  })
+
   test.each([
     [{ amount: 1 }, 200, true],
     [{ amount: 11 }, 403, false],
@@ -922,6 +1030,33 @@ describe('a dry run', () => {
     expect(tested).toMatchObject({ allowed })
     if (!allowed) expect(dry.body?.decision).toMatchObject({ rule: real.body?.rule, path: real.body?.path })
   })
+})
+
+test('a token does not outlive what its grant says of an action that is changed', async () => {
+  const schema = (name: string) => [{ name, type: 'integer' as const }]
+  const limited = await callable(
+    server.owner,
+    { target_url: target(), input_schema: schema('amount') },
+    {},
+    { constraints: [{ path: '/amount', op: 'max', value: 5 }] },
+  )
+  const fixing = await callable(
+    server.owner,
+    { target_url: target(), input_schema: { type: 'object', properties: { amount: { type: 'integer' } } } },
+    {},
+    { fixed_input: { amount: 3 } },
+  )
+  const rename = ({ action }: typeof limited) =>
+    server.owner.narrow.actions.update(action.id, { input_schema: schema('total') })
+  for (const made of [limited, fixing]) {
+    expect((await call(server, made.token, made.action.id, {})).status).toBe(200)
+    await rename(made)
+    const refused = await call(server, made.token, made.action.id, { total: 99 })
+    expect([refused.status, refused.error]).toEqual([403, 'policy_denied'])
+    const dry = await call(server, made.token, `${made.action.id}/dry-run`, { total: 99 })
+    expect(dry.body).toMatchObject({ allowed: false, decision: { rule: refused.body?.rule } })
+  }
+  expect(upstream.received).toHaveLength(2)
 })
 
 describe('the record', () => {

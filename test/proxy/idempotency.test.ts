@@ -78,6 +78,25 @@ describe('a call with a key', () => {
     expect((await actor.narrow.tokens.get(tokenId)).uses).toBe(1)
   })
 
+  test.each([
+    ['token', { max_uses: 1 }, {}],
+    ['grant', {}, { max_uses: 1 }],
+  ])('that takes the last use of its %s is not told so while its twin runs', async (_, token, grant) => {
+    upstream.answer = (request, response) => setTimeout(() => json(201, {})(request, response), 100)
+    const made = await callable(server.owner, { target_url: upstream.url }, token, grant)
+    const keyed = (key: string) =>
+      call(server, made.token, made.action.id, {}, { headers: { 'idempotency-key': key } })
+    const answers = await Promise.all(Array.from({ length: 8 }, () => keyed('last')))
+    expect(tally(answers.map(({ status, error }) => `${status} ${error}`))).toEqual({
+      '201 null': 1,
+      '409 idempotency_in_progress': 7,
+    })
+    expect((await keyed('last')).status).toBe(201)
+    // The key of a call that was refused is free.
+    expect((await keyed('other')).error).toBe('token_exhausted')
+    expect((await keyed('other')).error).toBe('token_exhausted')
+  })
+
   test('with another body is refused and leaves nothing, also when ten come at once', async () => {
     const { action, token } = await callable(actor, anyInput())
     await call(server, token, action.id, { n: 1 }, withKey('body'))

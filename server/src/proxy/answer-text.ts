@@ -24,6 +24,31 @@ export const parseAnswer = (text: string): ParsedAnswer => {
   }
 }
 
+/**
+ * JSON whose numbers are written again as they came, where a double would make another one of them: an id of 64 bits
+ * is the caller's next input.
+ */
+export const parseExactly = (text: string): unknown => {
+  if (!mayBeInexact.test(text)) return JSON.parse(text)
+  return exact.parse(text, (_key, value, { source }) =>
+    typeof value === 'number' && source !== undefined && String(value) !== source
+      ? exact.rawJSON(source)
+      : value,
+  )
+}
+
+export const isExact = (value: unknown): boolean => exact.isRawJSON(value)
+
+/** Sixteen digits, also around a point, or an exponent. */
+const mayBeInexact = /[\d.]{16}|\d[eE][+-]?\d/
+
+/** Part of ECMAScript 2026, which the compiler's library does not know of yet. */
+const exact = JSON as unknown as {
+  parse(text: string, revive: (key: string, value: unknown, context: { source?: string }) => unknown): unknown
+  rawJSON(text: string): unknown
+  isRawJSON(value: unknown): boolean
+}
+
 const [quote, backslash] = [0x22, 0x5c]
 const [openBracket, closeBracket, openBrace, closeBrace] = [0x5b, 0x5d, 0x7b, 0x7d]
 

@@ -23,8 +23,6 @@ export type CompiledAction = {
   /** Whether `shapeOutput` changes anything. */
   shapesOutput: boolean
   pickHeaders: HeaderPicker
-  /** Whether the upstream answer must be parsed: some policy looks inside. */
-  readsOutput: boolean
   retry: Retry | null
   /** The header, in lower case, that carries the id of the execution to the upstream. */
   keyHeader: string | null
@@ -46,7 +44,6 @@ export const compileAction = (definition: ActionDefinition): CompiledAction => {
     shapeOutput: createOutputShaper(response),
     pickHeaders: createHeaderPicker(response.headers),
     shapesOutput,
-    readsOutput: output_schema !== null || shapesOutput,
     retry: retryOf(definition),
     keyHeader: idempotency?.header?.toLowerCase() ?? null,
     recordsOnce: annotations.read_only && annotations.idempotent,

@@ -2,7 +2,8 @@ import type { Decision } from '@narrowapi/contract'
 import { ApiError } from '../errors.ts'
 import type { HeldGrant, Holder } from './authority.ts'
 import type { LoadedAction } from './catalogue.ts'
-import { decide, mergeFixed } from './policy.ts'
+import { checkConstraints, checkFixedInput, decide, mergeFixed } from './policy.ts'
+import { type JsonSchema, pointer } from './schema-keywords.ts'
 
 /** `message` is the text for the caller whom the decision refuses. */
 export type Judgement = { input: Record<string, unknown>; decision: Decision; message: string }
@@ -20,6 +21,16 @@ export const judge = (
   now: Date,
 ): Judgement => {
   const { definition, compiled, version } = action
+  const revision = holder ? `action:${version} token:${holder.revision}` : `action:${version}`
+  const lapsed = grant && lapsedPart(grant, definition.input_schema)
+  if (lapsed) {
+    const decision = { ...refused, policy_revision: revision, rule: lapsed.rule, path: lapsed.path }
+    return {
+      input: {},
+      decision,
+      message: 'The action has changed since this token was made; ask for a new one',
+    }
+  }
   // Should an action fix later what a token fixed before, the action decides: a grant can only narrow.
   const fixed = { ...grant?.fixed_input, ...definition.fixed_input }
   const input = mergeFixed(sent, fixed)
@@ -36,7 +47,6 @@ export const judge = (
     input,
     now,
   )
-  const revision = holder ? `action:${version} token:${holder.revision}` : `action:${version}`
   return {
     // The schema's root is an object, so what fits it is one.
     input: input as Record<string, unknown>,
@@ -50,13 +60,59 @@ export const judge = (
           accepted: null,
         }
       : {
-          allowed: false,
+          ...refused,
           policy_revision: revision,
-          matched: [],
           rule: decided.rule,
           path: decided.path,
           accepted: decided.accepted,
         },
     message: decided.allowed ? '' : decided.message,
+  }
+}
+
+const refused: Pick<Decision, 'allowed' | 'matched' | 'accepted'> = {
+  allowed: false,
+  matched: [],
+  accepted: null,
+}
+
+type Lapsed = { rule: string; path: string }
+
+/**
+ * The first part of a grant that no longer means anything, because the action's schema was changed after it was
+ * written. An absent value satisfies a constraint, so one on a field that is gone would let everything through.
+ */
+const lapsedPart = (grant: HeldGrant, schema: JsonSchema): Lapsed | null => {
+  const known = judged.get(grant)
+  if (known?.schema === schema) return known.lapsed
+  const lapsed = findLapsed(grant, schema)
+  judged.set(grant, { schema, lapsed })
+  return lapsed
+}
+
+// A grant and a schema are never changed in place.
+const judged = new WeakMap<HeldGrant, { schema: JsonSchema; lapsed: Lapsed | null }>()
+
+const findLapsed = ({ constraints, fixed_input }: HeldGrant, schema: JsonSchema): Lapsed | null => {
+  for (const [index, constraint] of constraints.entries()) {
+    const rule = `token.constraints.${index}`
+    const path = 'path' in constraint ? constraint.path : ''
+    if (isRefused(() => checkConstraints([constraint], schema, rule))) return { rule, path }
+  }
+  for (const [name, value] of Object.entries(fixed_input ?? {})) {
+    const rule = 'token.fixed_input'
+    if (isRefused(() => checkFixedInput({ [name]: value }, schema, rule)))
+      return { rule, path: pointer([name]) }
+  }
+  return null
+}
+
+const isRefused = (check: () => void): boolean => {
+  try {
+    check()
+    return false
+  } catch (refusal) {
+    if (!(refusal instanceof ApiError)) throw refusal
+    return true
   }
 }

@@ -1,11 +1,11 @@
 import type { ActionDefinition, Execution } from '@narrowapi/contract'
 import type { StoredReply } from '../db/idempotency.ts'
 import { ApiError } from '../errors.ts'
-import { type AnswerText, type ParsedAnswer, parseAnswer, readText } from './answer-text.ts'
+import { type AnswerText, type ParsedAnswer, parseAnswer, parseExactly, readText } from './answer-text.ts'
 import type { CompiledAction } from './compile.ts'
 import type { UpstreamAnswer } from './egress-call.ts'
 import type { UpstreamFailure } from './egress-failure.ts'
-import type { Scrubber } from './redact.ts'
+import type { Header, Scrubber } from './redact.ts'
 import { retryAfterMs } from './retry-schedule.ts'
 
 /** How a call went: what the caller is told (a reply, or an error of ours) and what the record keeps. */
@@ -49,6 +49,7 @@ export const outcomeOf = (
   if (scrubber) body.text = scrubber.body(body.text)
   const isFailure = status >= 400
   const parsed = parseAnswer(body.text)
+  const shown = shownOf(compiled, parsed, body)
   if (status === 401 || status === 403) {
     return failed(
       new ApiError(
@@ -58,17 +59,17 @@ export const outcomeOf = (
           upstream_status: status,
         },
       ),
-      recorded(compiled, parsed, body),
+      recorded(shown),
     )
   }
   if (!definition.passthrough_errors && (status < 200 || status > 299)) {
     return failed(
       new ApiError('upstream_error', `The upstream answered ${status}`, {
         upstream_status: status,
-        excerpt: excerptOf(compiled, parsed, body),
+        ...(shown.text !== null && { excerpt: shown.text.slice(0, 500) }),
         ...askedToWait(answer),
       }),
-      recorded(compiled, parsed, body),
+      recorded(shown),
     )
   }
   if (!isFailure && compiled.validateOutput) {
@@ -76,26 +77,27 @@ export const outcomeOf = (
     if (wrong)
       return failed(unusable('The upstream answer does not fit the output schema of this action', status))
   }
-  if (compiled.readsOutput && !parsed.isJson && body.text !== '') {
+  if (shown.text === null) {
     return failed(
       unusable('The upstream answer is not JSON, so the response policy cannot be applied to it', status),
     )
   }
-  const shaped = compiled.readsOutput && parsed.isJson ? compiled.shapeOutput(parsed.value) : undefined
   const picked = compiled.pickHeaders(answer.headers)
-  const headers = scrubber ? scrubber.headers(picked) : picked
+  const scrubbed = scrubber ? scrubber.headers(picked) : picked
+  const headers = compiled.shapesOutput ? ofShaped(scrubbed) : scrubbed
   return {
     status: isFailure ? 'failed' : 'completed',
     error: null,
     reply: {
       status,
       headers: [...headers, ['x-upstream-status', String(status)]],
-      ...bodyOf(shaped, body),
+      body: shown.text,
+      ...(shown.isBinary && { isBinary: true }),
     },
     problem: isFailure
       ? { code: 'upstream_error', message: `The upstream answered ${status}`, rule: null }
       : null,
-    output: recorded(compiled, parsed, body),
+    output: recorded(shown),
     upstream,
     wasSent: true,
   }
@@ -162,23 +164,29 @@ const askedToWait = ({ status, headers }: UpstreamAnswer): { retry_after_seconds
 
 const notJson = [{ field: '', message: 'is not JSON' }]
 
-/** A reply's body is text; bytes that are not UTF-8 are kept as they are, by the Latin-1 of `isBinary`. */
-const bodyOf = (shaped: unknown, { text, isBinary }: AnswerText): { body: string; isBinary?: true } => {
-  if (shaped !== undefined) return { body: JSON.stringify(shaped) }
-  return isBinary ? { body: text, isBinary: true } : { body: text }
+/**
+ * What callers and records may see of an answer: all of it, or what its response policy leaves, which is null where
+ * the answer is no JSON and nobody can say.
+ */
+type Shown = { text: string | null; isBinary: boolean; isJson: boolean }
+
+const shownOf = (compiled: CompiledAction, { isJson }: ParsedAnswer, body: AnswerText): Shown => {
+  if (!compiled.shapesOutput || body.text === '') return { ...body, isJson }
+  const text = isJson ? (JSON.stringify(compiled.shapeOutput(parseExactly(body.text))) ?? '') : null
+  return { text, isBinary: false, isJson }
 }
 
-const recorded = (compiled: CompiledAction, parsed: ParsedAnswer, { text }: AnswerText): string | null => {
-  if (text === '') return null
+/** What a response policy leaves is written in UTF-8, and is not what the upstream gave this tag to. */
+const ofShaped = (headers: readonly Header[]): Header[] =>
+  headers.flatMap(([name, value]): Header[] => {
+    if (name === 'etag') return []
+    return [[name, name === 'content-type' ? value.replace(/;\s*charset=[^;]*/i, '; charset=utf-8') : value]]
+  })
+
+const recorded = ({ text, isJson }: Shown): string | null => {
+  if (text === null || text === '') return null
   if (text.length > maxRecordedCharacters) {
     return JSON.stringify({ truncated: true, bytes: Buffer.byteLength(text) })
   }
-  return parsed.isJson ? shapedText(compiled, parsed.value, text) : JSON.stringify(text)
+  return isJson ? text : JSON.stringify(text)
 }
-
-/** What the response policy leaves, as JSON; where it leaves everything, the text as it came. */
-const shapedText = ({ shapeOutput, shapesOutput }: CompiledAction, value: unknown, text: string): string =>
-  shapesOutput ? (JSON.stringify(shapeOutput(value)) ?? '') : text
-
-const excerptOf = (compiled: CompiledAction, parsed: ParsedAnswer, { text }: AnswerText): string =>
-  (parsed.isJson ? shapedText(compiled, parsed.value, text) : text).slice(0, 500)

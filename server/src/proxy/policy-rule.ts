@@ -82,14 +82,14 @@ const named = (path: string) => path || 'The item'
 const toTest = (constraint: OnOneValue): { test: Test; says: string } => {
   switch (constraint.op) {
     case 'eq':
-      return { test: (value) => value === constraint.value, says: 'must have the accepted value' }
+      return { test: onScalar((value) => value === constraint.value), says: 'must have the accepted value' }
     case 'in': {
       const accepted = new Set<unknown>(constraint.value)
-      return { test: (value) => accepted.has(value), says: 'must have one of the accepted values' }
+      return { test: onScalar((value) => accepted.has(value)), says: 'must have one of the accepted values' }
     }
     case 'not_in': {
       const refused = new Set<unknown>(constraint.value)
-      return { test: (value) => !refused.has(value), says: 'must not have one of these values' }
+      return { test: onScalar((value) => !refused.has(value)), says: 'must not have one of these values' }
     }
     case 'min':
       return {
@@ -254,6 +254,11 @@ const orderTo = (bound: number | string): ((value: unknown) => number | undefine
 
 const known = <T>(value: T | undefined, holds: (value: T) => boolean | undefined): boolean | undefined =>
   value === undefined ? undefined : holds(value)
+
+const onScalar =
+  (test: (value: unknown) => boolean): Test =>
+  (value) =>
+    typeof value === 'object' && value !== null ? undefined : test(value)
 
 const onText =
   (test: (text: string) => boolean | undefined): Test =>

@@ -50,7 +50,7 @@ const table: [op: Record<string, unknown>, accepted: unknown[], refused: unknown
   [{ op: 'eq', value: 'eur' }, ['eur'], ['EUR', 'usd', null, ['eur']]],
   [{ op: 'eq', value: 1 }, [1, 1.0], ['1', true, 2]],
   [{ op: 'in', value: ['a', null, 2] }, ['a', null, 2], ['b', '2', false, {}]],
-  [{ op: 'not_in', value: ['a', 2] }, ['b', '2', null], ['a', 2]],
+  [{ op: 'not_in', value: ['a', 2] }, ['b', '2', null], ['a', 2, ['a'], ['b'], {}]],
   [{ op: 'min', value: 5 }, [5, 5.0001, 1e300], [4.9999, -5, '6', null, true]],
   [{ op: 'max', value: 5 }, [5, -1e300], [5.0000001, '4', null]],
   [{ op: 'min', value: '2026-01-31' }, ['2026-01-31', '2026-02-01'], ['2026-01-30', '2026-02-30', 'zzz', 9]],

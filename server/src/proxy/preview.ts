@@ -4,12 +4,15 @@ import type { LoadedAction } from './catalogue.ts'
 import { inject } from './inject.ts'
 import { judge } from './judge.ts'
 import { redacted } from './redact.ts'
+import { masked, maskedLike } from './redact-input.ts'
+import { ownValue } from './template-schema.ts'
 
 type Previewed = Pick<LoadedAction, 'id' | 'version' | 'definition' | 'compiled'>
 
 /**
  * What a call would do: judged by the code that judges calls and built by the code that builds them, with
- * `[redacted]` where the secret and sensitive inputs go. The secret itself is not opened.
+ * `[redacted]` where the secret and sensitive inputs go, and fixed inputs where the holder of a token looks. The
+ * secret itself is not opened.
  */
 export const preview = (
   holder: Pick<Holder, 'revision'> | null,
@@ -17,15 +20,27 @@ export const preview = (
   grant: HeldGrant | null,
   sent: unknown,
   now: Date,
+  { hidesFixed = false }: { hidesFixed?: boolean } = {},
 ): DryRun => {
   const { input, decision } = judge(holder, action, grant, sent, now)
   const head = { object: 'dry_run', action_id: action.id, version: action.version, decision } as const
   if (!decision.allowed) return { ...head, allowed: false, request: null }
-  const { compiled } = action
+  const { compiled, definition } = action
   // Built from the real input first, so that what cannot be placed is refused here as it would be by a call.
   compiled.template.build(input)
-  const masked = compiled.template.build(maskedInput(compiled.redactInput(input)))
-  const request = inject(masked, compiled.auth, maskedSecret(compiled.auth))
+  const fixed = hidesFixed ? { ...definition.fixed_input, ...grant?.fixed_input } : {}
+  const redactedInput = compiled.redactInput(input)
+  const shown = Object.entries(input).map(([name, value]) => [
+    name,
+    Object.hasOwn(fixed, name)
+      ? masked(value)
+      : maskedLike(value, redactedInput === redacted ? redacted : ownValue(redactedInput, name)),
+  ])
+  const request = inject(
+    compiled.template.build(Object.fromEntries(shown)),
+    compiled.auth,
+    maskedSecret(compiled.auth),
+  )
   return {
     ...head,
     allowed: true,
@@ -37,9 +52,6 @@ export const preview = (
     },
   }
 }
-
-/** Redaction keeps the root an object. */
-const maskedInput = (value: unknown) => value as Record<string, unknown>
 
 /** Basic credentials are masked as a pair, because they must be one. */
 const maskedSecret = (auth: LoadedAction['compiled']['auth']): string =>

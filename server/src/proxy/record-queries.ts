@@ -117,7 +117,7 @@ const answerKey = (sql: Sql, scope: KeyScope, sealedReply: Buffer) => sql`
   set reply = ${sealedReply}, lease_expires_at = null
   where ${sameKey(sql, scope)}`
 
-const releaseKey = (sql: Sql, scope: KeyScope) =>
+export const releaseKey = (sql: Sql, scope: KeyScope) =>
   sql`delete from idempotency_keys where ${sameKey(sql, scope)}`
 
 const sameKey = (sql: Sql, { workspaceId, credentialId, method, path, key }: KeyScope) => sql`

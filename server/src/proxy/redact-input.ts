@@ -1,5 +1,12 @@
 import { redacted } from './redact.ts'
-import { applicableSchemas, isRecord, itemSchemas, propertySchemas, type Schema } from './template-schema.ts'
+import {
+  applicableSchemas,
+  isRecord,
+  itemSchemas,
+  ownValue,
+  propertySchemas,
+  type Schema,
+} from './template-schema.ts'
 
 /**
  * Replaces what `x-sensitive` marks, before an input is recorded. A marked object or array is replaced as a
@@ -23,6 +30,26 @@ export const createInputRedactor = (schema: Schema): ((input: unknown) => unknow
   }
   return (input) => redactValue(input, [schema])
 }
+
+/** What a value looks like with every scalar hidden: its members can still be found, by templates above all. */
+export const masked = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(masked)
+  if (!isRecord(value)) return redacted
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, masked(member)]))
+}
+
+/** `value` where `shown`, which is the same after redaction, shows it, and masked where it does not. */
+export const maskedLike = (value: unknown, shown: unknown): unknown => {
+  if (shown === redacted) return masked(value)
+  if (Array.isArray(value)) return value.map((item, index) => maskedLike(item, at(shown, index)))
+  if (!isRecord(value)) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([key, member]) => [key, maskedLike(member, at(shown, key))]),
+  )
+}
+
+const at = (value: unknown, key: string | number): unknown =>
+  Array.isArray(value) ? value[Number(key)] : ownValue(value, String(key))
 
 const marksAnything = (schema: unknown): boolean => {
   if (Array.isArray(schema)) return schema.some(marksAnything)

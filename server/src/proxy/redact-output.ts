@@ -1,3 +1,4 @@
+import { isExact } from './answer-text.ts'
 import { type Header, redacted } from './redact.ts'
 import type { JsonSchema } from './schema-keywords.ts'
 import { isHeaderValue } from './template-headers.ts'
@@ -198,7 +199,7 @@ const select = (value: unknown, tree: PathTree): unknown => {
   if (Array.isArray(value)) {
     return value.map((item) => select(item, tree)).filter((item) => item !== undefined)
   }
-  if (!isRecord(value)) return undefined
+  if (!isRecord(value) || isExact(value)) return undefined
   return Object.fromEntries(
     Object.entries(value).flatMap(([key, member]) => {
       const below = tree.get(key)
@@ -211,7 +212,7 @@ const select = (value: unknown, tree: PathTree): unknown => {
 
 const hide = (value: unknown, tree: PathTree): unknown => {
   if (Array.isArray(value)) return value.map((item) => hide(item, tree))
-  if (!isRecord(value)) return value
+  if (!isRecord(value) || isExact(value)) return value
   return Object.fromEntries(
     Object.entries(value).map(([key, member]) => {
       const below = tree.get(key)

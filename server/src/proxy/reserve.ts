@@ -1,7 +1,7 @@
 import type { KeyScope } from '../db/idempotency.ts'
 import type { Pool, Sql } from '../db/sql.ts'
 import { inTransaction } from '../db/transaction.ts'
-import { bindKey, compareScopes, type ExecutionRow, writeExecutions } from './record-queries.ts'
+import { bindKey, compareScopes, type ExecutionRow, releaseKey, writeExecutions } from './record-queries.ts'
 
 /** What a call must take before it may be sent. Null parts need nothing. */
 export type Reservation = {
@@ -37,10 +37,17 @@ export const startReserved = (system: Pool, starts: readonly ReservedStart[]): P
         isCounter,
       )
       const used = quota ? quotas.get(quotaName(quota)) : undefined
-      if (uses.some(isUsedUp)) outcomes.set(start, 'token_exhausted')
-      else if (used && isUsedUp(used)) outcomes.set(start, 'execution_limit_reached')
-      else if (key && !(await bindKey(sql, key.scope, { ...key, executionId: row.id }))) {
+      const refusal = uses.some(isUsedUp)
+        ? 'token_exhausted'
+        : used && isUsedUp(used)
+          ? 'execution_limit_reached'
+          : null
+      // The key first: a repetition of a call that runs is told so, also when that call took the last use.
+      if (key && !(await bindKey(sql, key.scope, { ...key, executionId: row.id }))) {
         outcomes.set(start, 'key_taken')
+      } else if (refusal) {
+        if (key) await releaseKey(sql, key.scope)
+        outcomes.set(start, refusal)
       } else {
         for (const counter of [...uses, used].filter(isCounter)) counter.used += 1
         outcomes.set(start, 'started')

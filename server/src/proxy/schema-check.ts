@@ -84,6 +84,7 @@ const checkKeyword = (keyword: string, value: unknown, field: string, seen: Seen
     checkHolder(keyword, holder.holds, value, field, seen)
     return
   }
+  if (keyword === 'x-sensitive' && typeof value !== 'boolean') refuse(field, 'must be true or false')
   if (keyword.startsWith('x-')) return
   const wrong = Object.hasOwn(keywords, keyword) ? keywords[keyword] : undefined
   if (wrong === undefined) refuse(field, replacementOf(keyword))

@@ -454,6 +454,38 @@ test('shows the schema without fixed properties and x- keys, and leaves the stor
   expect(JSON.stringify(schema)).toBe(before)
 })
 
+test('shows nothing of a fixed property where it is said elsewhere of the same input', () => {
+  const schema = object(
+    { a: { type: 'string' }, b: { type: 'string' }, c: { $ref: '#/$defs/other' } },
+    {
+      allOf: [{ $ref: '#/$defs/base' }, { $ref: '#anchored' }],
+      dependentRequired: { a: ['b', 'c'], b: ['a'] },
+      examples: [{ a: '1', b: 'fixed' }, 'odd'],
+      default: { b: 'fixed' },
+      enum: [{ a: '1', b: 'fixed' }],
+      $defs: {
+        base: { required: ['b'], properties: { b: { const: 'fixed' } }, not: { required: ['b'] } },
+        anchor: { $anchor: 'anchored', properties: { b: { const: 'fixed' } } },
+        other: { properties: { b: { type: 'string' } }, required: ['b'] },
+      },
+    },
+  )
+  const shown = shownSchema(schema, { b: 'fixed' })
+  expect(JSON.stringify(shown)).not.toContain('fixed')
+  expect(shown).toMatchObject({
+    dependentRequired: { a: ['c'] },
+    examples: [{ a: '1' }, 'odd'],
+    $defs: { base: { required: [], properties: {}, not: { required: [] } } },
+  })
+  // A property of another value may have the same name.
+  expect(shown.$defs).toMatchObject({ other: { properties: { b: { type: 'string' } }, required: ['b'] } })
+})
+
+test.each(['true', 1, null])('refuses the mark %j, which would hide nothing', (mark) => {
+  const schema = object({ card: { type: 'string', 'x-sensitive': mark } })
+  expect(refusal(schema)).toMatchObject({ field: 'input_schema.properties.card.x-sensitive' })
+})
+
 test('matches as JavaScript does wherever it accepts a pattern of plain parts', () => {
   const atom = fc.constantFrom(
     'a',

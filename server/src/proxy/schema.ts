@@ -2,7 +2,7 @@ import type { InputField, InputSchema } from '@narrowapi/contract'
 import { canonicalText } from '../canonical-json.ts'
 import type { ErrorDetail } from '../errors.ts'
 import { compileWithAjv } from './schema-ajv.ts'
-import { isSchemaObject, type JsonSchema, mapSubschemas } from './schema-keywords.ts'
+import { isSchemaObject, type JsonSchema, mapSubschemas, referable, sameValue } from './schema-keywords.ts'
 import { detailsOf } from './schema-messages.ts'
 import { prepareSchema } from './schema-prepare.ts'
 
@@ -93,28 +93,49 @@ const compile = (schema: JsonSchema): Validate => {
 export const shownSchema = (schema: JsonSchema, fixedInput: Readonly<Record<string, unknown>>): JsonSchema =>
   withoutPrivateKeys(withoutFixed(schema, (name) => Object.hasOwn(fixedInput, name)))
 
-const withoutFixed = (schema: JsonSchema, isFixed: (name: string) => boolean): JsonSchema =>
-  Object.fromEntries(
+/** Whatever speaks of the whole input may name its properties: branches of it, and what they refer to. */
+const withoutFixed = (root: JsonSchema, isFixed: (name: string) => boolean): JsonSchema => {
+  const ofInput = sameValue(root, referable(root))
+  const strip = (schema: JsonSchema, speaksOfInput: boolean): JsonSchema =>
+    mapSubschemas(speaksOfInput ? withoutMembers(schema, isFixed) : schema, (inner, keyword) =>
+      isSchemaObject(inner)
+        ? strip(inner, ofInput.has(inner) || (speaksOfInput && (keyword === 'not' || keyword === 'if')))
+        : inner,
+    )
+  return strip(root, true)
+}
+
+const withoutMembers = (schema: JsonSchema, isFixed: (name: string) => boolean): JsonSchema => {
+  const strip = (map: unknown): unknown =>
+    isSchemaObject(map) ? Object.fromEntries(Object.entries(map).filter(([name]) => !isFixed(name))) : map
+  const stripList = (names: unknown): unknown =>
+    Array.isArray(names) ? names.filter((name) => !isFixed(String(name))) : names
+  return Object.fromEntries(
     Object.entries(schema).map(([keyword, value]) => {
-      if (keyword === 'properties' || keyword === 'dependentSchemas' || keyword === 'dependentRequired') {
-        return [keyword, withoutNames(value, isFixed)]
+      switch (keyword) {
+        case 'properties':
+        case 'dependentSchemas':
+        case 'default':
+        case 'const':
+          return [keyword, strip(value)]
+        case 'examples':
+        case 'enum':
+          return [keyword, Array.isArray(value) ? value.map(strip) : value]
+        case 'required':
+          return [keyword, stripList(value)]
+        case 'dependentRequired': {
+          const left = strip(value)
+          return [keyword, isSchemaObject(left) ? mapValues(left, stripList) : left]
+        }
+        default:
+          return [keyword, value]
       }
-      if (keyword === 'required' && Array.isArray(value)) {
-        return [keyword, value.filter((name) => !isFixed(String(name)))]
-      }
-      if (branches.has(keyword)) {
-        // What stands in these describes the same object, so it may name the same properties.
-        const strip = (inner: unknown) => (isSchemaObject(inner) ? withoutFixed(inner, isFixed) : inner)
-        return [keyword, Array.isArray(value) ? value.map(strip) : strip(value)]
-      }
-      return [keyword, value]
     }),
   )
+}
 
-const branches = new Set(['allOf', 'anyOf', 'oneOf', 'not', 'if', 'then', 'else'])
-
-const withoutNames = (map: unknown, isFixed: (name: string) => boolean): unknown =>
-  isSchemaObject(map) ? Object.fromEntries(Object.entries(map).filter(([name]) => !isFixed(name))) : map
+const mapValues = (map: JsonSchema, change: (value: unknown) => unknown): JsonSchema =>
+  Object.fromEntries(Object.entries(map).map(([name, value]) => [name, change(value)]))
 
 const withoutPrivateKeys = (schema: JsonSchema): JsonSchema => {
   const shown = Object.entries(schema).filter(([keyword]) => !keyword.startsWith('x-'))

@@ -7,8 +7,8 @@ import { findCallable, isSunset, paused } from '../../proxy/callable.ts'
 import type { LoadedAction } from '../../proxy/catalogue.ts'
 import { preview } from '../../proxy/preview.ts'
 import { getExecution } from '../executions/public.ts'
-import { type Uses, usesOf } from './queries.ts'
-import { callableOf, usesLeft, usesLeftOf } from './rules.ts'
+import { fixedInputOf, type Uses, usesOf } from './queries.ts'
+import { callableOf, ownExecution, usesLeft, usesLeftOf } from './rules.ts'
 
 export const x: HandlersOf<'x'> = {
   async manifest(_, ctx) {
@@ -43,7 +43,7 @@ export const x: HandlersOf<'x'> = {
 
   async dryRun({ params, body }, ctx) {
     const { action, grant } = await callable(ctx, params.action_id)
-    const previewed = preview(ctx.holder, action, grant, body, ctx.clock.now())
+    const previewed = preview(ctx.holder, action, grant, body, ctx.clock.now(), { hidesFixed: true })
     if (previewed.allowed && usesLeftOf(grant, ctx.holder, await loadUses(ctx)) === 0)
       throw new ApiError('token_exhausted', 'This token has no uses left; ask for a new one')
     return { status: 200, body: previewed }
@@ -52,9 +52,11 @@ export const x: HandlersOf<'x'> = {
   async getExecution({ params }, ctx) {
     checkRunning(ctx)
     const { holder, deps } = ctx
-    const execution = await readWorkspace(deps.app, holder.workspaceId, (sql) =>
-      getExecution(sql, holder.workspaceId, params.id, { token_id: holder.id }),
-    )
+    const execution = await readWorkspace(deps.app, holder.workspaceId, async (sql) => {
+      const found = await getExecution(sql, holder.workspaceId, params.id, { token_id: holder.id })
+      const fixed = await fixedInputOf(sql, holder.workspaceId, found)
+      return ownExecution(found, holder.grants.get(found.action_id), fixed)
+    })
     return { status: 200, body: execution }
   },
 }

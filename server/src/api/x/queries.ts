@@ -10,3 +10,16 @@ export const usesOf = async (sql: Sql, workspaceId: string, tokenId: string): Pr
     where t.workspace_id = ${workspaceId} and t.id = ${tokenId}`
   return { token: rows[0]?.token_uses ?? 0, grants: new Map(rows.map((row) => [row.action_id, row.uses])) }
 }
+
+/** What an action fixed in a version; undefined when there is no such action any more. */
+export const fixedInputOf = async (
+  sql: Sql,
+  workspaceId: string,
+  { action_id, version }: { action_id: string; version: number },
+): Promise<Record<string, unknown> | null | undefined> => {
+  const [row] = await sql<{ fixed_input: Record<string, unknown> | null }[]>`
+    select definition->'fixed_input' as fixed_input
+    from action_versions
+    where workspace_id = ${workspaceId} and action_id = ${action_id} and version = ${version}`
+  return row?.fixed_input
+}

@@ -1,15 +1,17 @@
-import type { Callable } from '@narrowapi/contract'
+import type { Callable, Constraint, Execution } from '@narrowapi/contract'
 import type { HeldGrant, Holder } from '../../proxy/authority.ts'
 import type { LoadedAction } from '../../proxy/catalogue.ts'
+import { keysOf } from '../../proxy/policy-pointer.ts'
 import { shapeOutputSchema } from '../../proxy/redact-output.ts'
 import { shownSchema } from '../../proxy/schema.ts'
+import { isRecord } from '../../proxy/template-schema.ts'
 import type { Uses } from './queries.ts'
 
 /** An action as one token sees it: without what is fixed, with the rules and limits of both. */
 export const callableOf = (action: LoadedAction, grant: HeldGrant, holder: Holder, uses: Uses): Callable => {
   const { definition } = action
   const fixed = { ...definition.fixed_input, ...grant.fixed_input }
-  const { examples } = definition.input_schema
+  const { examples, ...input_schema } = shownSchema(definition.input_schema, fixed)
   return {
     object: 'callable',
     id: action.id,
@@ -17,11 +19,13 @@ export const callableOf = (action: LoadedAction, grant: HeldGrant, holder: Holde
     name: action.name,
     description: definition.description,
     version: action.version,
-    input_schema: { ...shownSchema(definition.input_schema, fixed) },
+    input_schema: examples === undefined ? input_schema : { ...input_schema, examples },
     output_schema: definition.output_schema && {
       ...shapeOutputSchema(definition.output_schema, definition.response),
     },
-    constraints: [...definition.constraints, ...grant.constraints],
+    constraints: [...definition.constraints, ...grant.constraints].filter(
+      (constraint) => !namesInput(constraint, fixed),
+    ),
     annotations: definition.annotations,
     examples: Array.isArray(examples) ? examples : [],
     limits: {
@@ -33,6 +37,39 @@ export const callableOf = (action: LoadedAction, grant: HeldGrant, holder: Holde
       concurrency_limit: action.concurrency_limit,
       uses_left: usesLeftOf(grant, holder, uses),
     },
+  }
+}
+
+/** An execution as its holder sees it: the input that was sent, without what was fixed when it ran. */
+export const ownExecution = (
+  execution: Execution,
+  grant: HeldGrant | undefined,
+  fixedByAction: Fixed | undefined,
+): Execution => {
+  const { input } = execution
+  if (!isRecord(input)) return execution
+  // Without its action nobody knows what was fixed.
+  if (!grant || fixedByAction === undefined) return { ...execution, input: null }
+  const fixed = { ...fixedByAction, ...grant.fixed_input }
+  const sent = Object.entries(input).filter(([name]) => !Object.hasOwn(fixed, name))
+  return { ...execution, input: Object.fromEntries(sent) }
+}
+
+type Fixed = Readonly<Record<string, unknown>> | null
+
+/** What is said of a fixed input tells of its value. */
+const namesInput = (constraint: Constraint, fixed: NonNullable<Fixed>): boolean => {
+  if (constraint.op === 'not') return namesInput(constraint.constraint, fixed)
+  if (constraint.op === 'any_of') return constraint.constraints.some((inner) => namesInput(inner, fixed))
+  if (constraint.op === 'time_window') return false
+  const isFixed = (path: string) => Object.hasOwn(fixed, keysOf(path)[0] ?? '')
+  switch (constraint.op) {
+    case 'le_field':
+    case 'ge_field':
+    case 'eq_field':
+      return isFixed(constraint.path) || isFixed(constraint.value)
+    default:
+      return isFixed(constraint.path)
   }
 }
 
