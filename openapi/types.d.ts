@@ -330,7 +330,7 @@ export interface paths {
         };
         /**
          * Get an execution of this token
-         * @description Executions of other tokens are `not_found`.
+         * @description Executions of other tokens are `not_found`. `input` is what was sent, without what was fixed; null when its action is gone.
          */
         get: operations["x_getExecution"];
         put?: never;
@@ -376,7 +376,7 @@ export interface paths {
         put?: never;
         /**
          * See what a call would do
-         * @description Judges the input and shows the masked request. Sends nothing, uses nothing up, records nothing.
+         * @description Judges the input and shows the masked request. Sends nothing, uses nothing up, records nothing. What only a call can know is not judged: the executions left this month, the state of the secret and of the upstream.
          */
         post: operations["x_dryRun"];
         delete?: never;
@@ -477,7 +477,7 @@ export interface paths {
         post?: never;
         /**
          * Revoke an API key
-         * @description It stops working within a second. The last key that may create keys cannot be revoked: that would lock everybody out. Needs the scope `api-keys:delete`.
+         * @description It stops working within a second. A key that may create keys is `in_use` unless another one lasts as long: without it everybody would be locked out. Needs the scope `api-keys:delete`.
          */
         delete: operations["apiKeys_delete"];
         options?: never;
@@ -2237,7 +2237,7 @@ export interface components {
             action_id: string;
             /** @description The version that would run */
             version: number;
-            /** @description Whether the real call would be sent */
+            /** @description Whether the real call would be sent; false also for a token that is revoked, expired, used up or not yet valid */
             allowed: boolean;
             /** @description How the input was judged */
             decision: components["schemas"]["Decision"];
@@ -2944,7 +2944,7 @@ export interface components {
             unaffected_token_ids: string[];
         };
         /**
-         * @description A permission as `area:verb`. `read` stands for every `:read`; `write` for every `:write`, `:delete` and `:execute` of the nouns that describe calls (never of keys or workspaces beyond their settings); `*` for all.
+         * @description A permission as `area:verb`. `read` stands for every `:read`; `write` for every `:write`, `:delete` and `:execute`, so also for making and revoking keys and for pausing the workspace; `*` for all. A key gives a shorthand on only if it was given that one itself, or `*`.
          * @enum {string}
          */
         Scope: "read" | "write" | "*" | "workspaces:read" | "workspaces:write" | "api-keys:read" | "api-keys:write" | "api-keys:delete" | "actions:read" | "actions:write" | "actions:delete" | "actions:execute" | "tokens:read" | "tokens:write" | "tokens:delete" | "executions:read" | "secrets:read" | "secrets:write" | "secrets:delete" | "audit:read";
@@ -3193,13 +3193,20 @@ export interface components {
             error: "unsupported_media_type";
         } & WithRequired<components["schemas"]["Error"], "error">;
         /**
-         * @description What is absent stays; null clears what may be null.
+         * @description A JSON merge patch: what is absent stays, also inside what is said to be merged; null clears what may be null. Lists are replaced whole, and so are `input_schema`, `output_schema`, `body_template`, `fixed_input` and `metadata`.
          * @example {
          *       "status": "paused"
          *     }
          * @example {
          *       "rate_limit_rpm": 10,
          *       "version": 3
+         *     }
+         * @example {
+         *       "response": {
+         *         "redact": [
+         *           "customer.email"
+         *         ]
+         *       }
          *     }
          */
         UpdateAction: {
@@ -3219,13 +3226,13 @@ export interface components {
              * @example https://api.example.com/v1/charges/{charge_id}/refund
              */
             target_url?: string;
-            /** @description Query parameters; a value may hold `{{name}}`, and is left out when that input is absent */
+            /** @description Merged into the present query parameters; null takes one away, or all */
             query?: {
-                [key: string]: string;
+                [key: string]: string | null;
             } | null;
-            /** @description Request headers; a value may hold `{{name}}` */
+            /** @description Merged into the present request headers; null takes one away, or all */
             headers?: {
-                [key: string]: string;
+                [key: string]: string | null;
             } | null;
             /** @description JSON to send. A string that is exactly `{{name}}` becomes the typed input; text around it makes a string. Null sends the inputs that nothing else uses. */
             body_template?: unknown;
@@ -3242,7 +3249,17 @@ export interface components {
             output_schema?: {
                 [key: string]: unknown;
             } | null;
-            response?: components["schemas"]["ResponsePolicyInput"];
+            /** @description Merged into the present policy */
+            response?: {
+                /** @description Dotted paths of the answer to keep, through arrays; null keeps all */
+                fields?: string[] | null;
+                /** @description Dotted paths whose values are hidden */
+                redact?: string[] | null;
+                /** @description An answer larger than this is refused with `invalid_upstream_response` */
+                max_bytes?: number;
+                /** @description Names of upstream headers to pass on beside Content-Type and Retry-After; null for a safe few */
+                headers?: string[] | null;
+            };
             /** @description Rules the input must obey beyond its schema */
             constraints?: components["schemas"]["ConstraintInput"][];
             /** @description Inputs the operator decides; callers neither see nor send them */
@@ -3254,13 +3271,33 @@ export interface components {
              * @example 30000
              */
             timeout_ms?: number;
-            /** @description When the upstream call is tried again; null for never */
-            retry?: components["schemas"]["RetryPolicyInput"] | null;
-            /** @description How the upstream knows a repeated request; null when it does not */
-            idempotency?: components["schemas"]["UpstreamIdempotencyInput"] | null;
+            /** @description Merged into the present policy; `max` is needed where there is none. Null for never. */
+            retry?: {
+                /** @description How often it is tried again at most; 0 for never */
+                max?: number;
+                /** @description After what: no `connection` or a broken one, a `timeout` (tries then share `timeout_ms`), or a status. All but a connection that was never made need `annotations.idempotent`, `idempotency.safe` or `idempotency.header`. */
+                on?: ("429" | "502" | "503" | "504" | "connection" | "timeout")[];
+            } | null;
+            /** @description Merged into what is said now; null when the upstream does not know a repeated request */
+            idempotency?: {
+                /** @description The header through which the upstream takes a key; it gets the id of the execution in every try */
+                header?: string | null;
+                /** @description Whether the upstream takes a repeated request as one without a key */
+                safe?: boolean;
+            } | null;
             /** @description Whether a failing upstream answer reaches the caller as it is, or as `upstream_error` */
             passthrough_errors?: boolean;
-            annotations?: components["schemas"]["AnnotationsInput"];
+            /** @description Merged into the present hints */
+            annotations?: {
+                /** @description It changes nothing */
+                read_only?: boolean;
+                /** @description It may destroy something */
+                destructive?: boolean;
+                /** @description Running it twice is the same as running it once */
+                idempotent?: boolean;
+                /** @description It touches things outside the upstream */
+                open_world?: boolean;
+            };
             /**
              * @description What people call it
              * @example Refund a charge

@@ -18,10 +18,16 @@ export type {
   ActionVersion,
   CreateAction,
   DryRun,
-  RetryPolicy,
   UpdateAction,
 } from './api/actions.ts'
-export { ActionId, reservedSlugs } from './api/actions.ts'
+export {
+  ActionId,
+  Annotations,
+  ResponsePolicy,
+  RetryPolicy,
+  reservedSlugs,
+  UpstreamIdempotency,
+} from './api/actions.ts'
 export type { ApiKey, CreateApiKey } from './api/api-keys.ts'
 export type { AuditEvent } from './api/audit.ts'
 export { Constraint } from './api/constraint.ts'

@@ -10,7 +10,8 @@ export const pageQuery = {
   limit: integerInUrl<number>(z.int().min(1).max(limits.page.max))
     .default(limits.page.default)
     .describe(`How many objects a page has at most: 1 to ${limits.page.max}`),
-  cursor: z.string().min(1).max(2048).optional().describe('`next_cursor` of the previous page'),
+  // The longest holds a name of 255 control characters, each six in JSON, in base64: about 2200.
+  cursor: z.string().min(1).max(4096).optional().describe('`next_cursor` of the previous page'),
 }
 
 export const pageOf = <T extends z.ZodType>(item: T, name: string) =>

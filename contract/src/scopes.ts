@@ -28,7 +28,8 @@ export const GrantedScope = z.enum([...shorthands, ...scopes]).meta({
   id: 'Scope',
   description:
     'A permission as `area:verb`. `read` stands for every `:read`; `write` for every `:write`, `:delete` and ' +
-    '`:execute` of the nouns that describe calls (never of keys or workspaces beyond their settings); `*` for all.',
+    '`:execute`, so also for making and revoking keys and for pausing the workspace; `*` for all. A key gives a ' +
+    'shorthand on only if it was given that one itself, or `*`.',
 })
 export type GrantedScope = z.output<typeof GrantedScope>
 

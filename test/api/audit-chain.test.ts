@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { AuditEvent } from '@narrowapi/contract'
+import type { AuditAction, AuditEvent } from '@narrowapi/contract'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createWorld, examples, type World } from '../support/examples.ts'
 import { send } from '../support/send.ts'
@@ -125,6 +125,38 @@ test('no event names a secret or a credential', async () => {
   const text = JSON.stringify(await readChain())
   for (const secret of ['upstream-secret', 'payments-secret', world.token.token, world.owner.key])
     expect(text).not.toContain(secret)
+})
+
+test('an event names every object that was made, changed or ended', async () => {
+  const { narrow } = world.owner
+  const targetsOf = async (action: AuditAction) =>
+    (await narrow.audit.list({ action, limit: 1 })).data[0]?.targets
+  const made = await narrow.actions.create(examples.action(upstream.url))
+  const secret = { type: 'secret', id: made.secret_id }
+  expect(await targetsOf('action.created')).toEqual([{ type: 'action', id: made.id }, secret])
+  const changed = await narrow.actions.update(made.id, { auth_value: 'another-secret-0123456789' })
+  expect(await targetsOf('action.updated')).toContainEqual({ type: 'secret', id: changed.secret_id })
+  const old = [1, 2].map(() => narrow.tokens.create(examples.token(made.id)))
+  const ended = (await Promise.all(old)).map(({ id }) => ({ type: 'token', id }))
+  const { id } = await narrow.actions.rotateToken(made.id, {})
+  expect(await targetsOf('token.rotated')).toEqual([
+    { type: 'token', id },
+    { type: 'action', id: made.id },
+    ...ended.sort((left, right) => (left.id < right.id ? -1 : 1)),
+  ])
+})
+
+test('a second revocation changes nothing and is no event', async () => {
+  const { apiKeys, tokens } = world.owner.narrow
+  const key = await apiKeys.create(examples.apiKey())
+  const token = await tokens.create(examples.token(world.action.id))
+  for (const path of [`/api/v1/api-keys/${key.id}`, `/api/v1/tokens/${token.id}`]) {
+    const revoke = () => send(server.url, 'DELETE', path, { credential: world.owner.key })
+    expect((await revoke()).status).toBe(204)
+    const before = [await read(path), await readHead()]
+    expect((await revoke()).status).toBe(204)
+    expect([await read(path), await readHead()]).toEqual(before)
+  }
 })
 
 test('any event that is changed, removed or moved is found out', async () => {

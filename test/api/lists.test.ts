@@ -331,8 +331,17 @@ test('filters by metadata, all of it, by value and never by name alone', async (
     'metadata[a]=1&metadata[a]=2',
     'metadata[a][b]=1&x=1',
     'metadata',
+    'metadata=x&metadata[a]=b',
+    'metadata[a]=b&metadata=x',
   ])
     expect([query, (await ask(`/api/v1/secrets?${query}`, actor)).status]).toEqual([query, 422])
+})
+
+test('a filter in two forms is refused by name, also without a credential', async () => {
+  expect(await send(server.url, 'GET', '/healthz?metadata=x&metadata[a]=b')).toMatchObject({
+    status: 422,
+    body: { error: 'validation_failed', details: [{ field: 'metadata' }] },
+  })
 })
 
 test('searches names for a text as it is, in any case', async () => {
@@ -392,6 +401,14 @@ test('bounds of creation are a half-open range, in any offset, under both of the
       moment,
       (await ask(withQuery('/api/v1/secrets', { created_after: moment }), actor)).status,
     ]).toEqual([moment, 422])
+})
+
+test('takes every cursor it gives, also that of the longest name there can be', async () => {
+  const actor = await server.newWorkspace()
+  const name = '\u0001'.repeat(255)
+  for (const value of ['first-value', 'second-value'])
+    await actor.narrow.secrets.create({ ...examples.secret(), name, value })
+  expect(await walk('/api/v1/secrets', { sort: 'name,-updated_at', limit: '1' }, actor)).toHaveLength(2)
 })
 
 test('a walk goes on when the object its cursor points at is deleted', async () => {

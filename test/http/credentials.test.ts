@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { contract, ErrorBody, routesOf } from '@narrowapi/contract'
+import { contract, ErrorBody, routesOf, type Scope, scopes } from '@narrowapi/contract'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Clock } from '../../server/src/clock.ts'
 import { checkCredential, credentialPattern, newCredential } from '../../server/src/credentials.ts'
@@ -272,6 +272,44 @@ describe('narrower than its maker', () => {
     expect(unsaid.scopes.toSorted()).toEqual(['actions:read', 'api-keys:write'])
   })
 
+  test('gives a shorthand on only from a key that has it: it also stands for what is added one day', async () => {
+    const allOf = (verb: RegExp) => scopes.filter((scope) => verb.test(scope))
+    const refused: [string[], string[]][] = [
+      [['read', 'write'], ['*']],
+      [[...scopes], ['*']],
+      [allOf(/:read$|^api-keys:/), ['read']],
+      [allOf(/:(?!read$)/), ['write']],
+    ]
+    for (const [own, wanted] of refused) {
+      const maker = await server.owner.narrow.apiKeys.create({ name: 'maker', scopes: own as Scope[] })
+      const answer = await ask(server.url, 'POST /api/v1/api-keys', {
+        credential: maker.key,
+        body: { name: 'w', scopes: wanted },
+      })
+      expect([wanted, answer.status, answer.body]).toEqual([
+        wanted,
+        403,
+        expect.objectContaining({ required_scope: wanted[0] }),
+      ])
+    }
+    const usual = server.as((await server.owner.narrow.apiKeys.create({ name: 'usual' })).key)
+    expect((await usual.apiKeys.create({ name: 'its own' })).scopes).toEqual(['read', 'write'])
+    const owner = await server.owner.narrow.apiKeys.create({ name: 'owner', scopes: ['*'] })
+    const second = await server.as(owner.key).apiKeys.create({ name: 'second', scopes: ['*', 'read'] })
+    expect(second.scopes).toEqual(['*', 'read'])
+  })
+
+  test('lets `write` do what the document says: make and revoke keys, and pause the workspace', async () => {
+    const { body } = await ask(server.url, 'GET /.well-known/openapi.json')
+    expect(JSON.stringify(body)).toContain('making and revoking keys and for pausing the workspace')
+    const { workspaceId, narrow } = await server.newWorkspace()
+    const { key } = await narrow.apiKeys.create({ name: 'writer', scopes: ['write'] })
+    const writer = server.as(key)
+    const { id } = await writer.apiKeys.create({ name: 'made', scopes: ['write'] })
+    await writer.apiKeys.delete(id)
+    expect((await writer.workspaces.pause(workspaceId)).status).toBe('paused')
+  })
+
   test('gives a key no longer life than its maker has', async () => {
     const end = at(2 * hour)
     const maker = await server.owner.narrow.apiKeys.create({ name: 'short', expires_at: end })
@@ -322,6 +360,21 @@ describe('narrower than its maker', () => {
     expect(answers.filter(({ status }) => status === 204)).toHaveLength(1)
     expect(answers.filter(({ status }) => [401, 409].includes(status))).toHaveLength(1)
   })
+})
+
+test('keeps a key that can make keys until another one lasts as long', async () => {
+  const { narrow } = await server.newWorkspace()
+  const first = (await narrow.apiKeys.list()).data[0]
+  const soon = await narrow.apiKeys.create({ name: 'soon', expires_at: at(hour) })
+  await expect(server.as(soon.key).apiKeys.delete(first?.id ?? '')).rejects.toMatchObject({
+    status: 409,
+    code: 'in_use',
+  })
+  const later = await narrow.apiKeys.create({ name: 'later', expires_at: at(2 * hour) })
+  await narrow.apiKeys.delete(soon.id)
+  await narrow.apiKeys.delete(later.id)
+  const second = await narrow.apiKeys.create({ name: 'second' })
+  await server.as(second.key).apiKeys.delete(first?.id ?? '')
 })
 
 describe('the end of a credential', () => {

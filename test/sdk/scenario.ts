@@ -223,6 +223,13 @@ const apiKeys = async (tape: Tape, owner: NarrowAPI): Promise<void> => {
   await tape.step('a call with a revoked key', () => tape.as(reader.key).actions.list())
   const [ownKey] = (await owner.apiKeys.list({ sort: ['created_at'], limit: 1 })).data
   await tape.step('the last key that makes keys', () => owner.apiKeys.delete(ownKey?.id ?? ''))
+  const usual = await owner.apiKeys.create({ name: 'Usual', expires_at: '2999-01-01T00:00:00Z' })
+  await tape.step('a key that makes keys and lasts longer', () => owner.apiKeys.delete(ownKey?.id ?? ''))
+  await tape.step('an owner key from a key that is none', () =>
+    tape.as(usual.key).apiKeys.create({ name: 'Owner', scopes: ['*'] }),
+  )
+  await owner.apiKeys.delete(usual.id)
+  await tape.step('revoke a key twice', () => owner.apiKeys.delete(usual.id))
   await tape.step('no key', () => owner.apiKeys.get(nothing('key')))
   await tape.step('a key that is not there', () => owner.apiKeys.delete(nothing('key')))
 }
@@ -415,6 +422,38 @@ const previews = async (tape: Tape, owner: NarrowAPI): Promise<void> => {
   )
   await tape.step('preview the key', () => owner.actions.test(change.id, { input: { id: 7 } }))
   await tape.step('lose the key', () => owner.actions.update(change.id, { idempotency: null }))
+  await tape.step('repeat it as often as nothing says', () =>
+    owner.actions.update(change.id, { retry: null, idempotency: { safe: true } }),
+  )
+  await tape.step('say after what, but not how often', () =>
+    owner.actions.update(change.id, { retry: { on: ['503'] } }),
+  )
+  await tape.step('say how often', () => owner.actions.update(change.id, { retry: { max: 1 } }))
+  await tape.step('say after what', () => owner.actions.update(change.id, { retry: { on: ['503'] } }))
+  await tape.step('change one member of each', () =>
+    owner.actions.update(change.id, {
+      response: { max_bytes: 9000 },
+      annotations: { open_world: false },
+      headers: { 'X-Kind': 'note' },
+      query: { page: '1' },
+    }),
+  )
+  await tape.step('change another, and take one away', () =>
+    owner.actions.update(change.id, {
+      response: { redact: ['card'] },
+      annotations: { idempotent: true },
+      headers: { 'X-Kind': null, 'X-Sort': 'new' },
+      query: { size: '2' },
+    }),
+  )
+  await tape.step('put it back', () =>
+    owner.actions.update(change.id, { response: { redact: null }, headers: null, query: null }),
+  )
+  await tape.step('two versions of which one is stale', () =>
+    owner.actions.update(change.id, { name: 'Late', version: 1 }, { headers: { 'if-match': '*' } }),
+  )
+  await tape.step('give it a token', () => owner.tokens.create({ name: 'n', action_ids: [change.id] }))
+  await tape.step('end its token', () => owner.actions.rotateToken(change.id, {}))
   await tape.step('repeat it no more', () =>
     owner.actions.update(change.id, { retry: null, idempotency: null }),
   )
@@ -520,7 +559,10 @@ const runs = async (tape: Tape, owner: NarrowAPI, { action, reader, token, wide 
   await tape.step('a text', () => other.execute('refund', input))
   world.answerWith({ status: 204, text: '' })
   await tape.step('an empty answer', () => other.execute('refund', input))
-  await owner.actions.update(reader.id, { passthrough_errors: false, response: {} })
+  await owner.actions.update(reader.id, {
+    passthrough_errors: false,
+    response: { fields: null, redact: null },
+  })
   json(500, { reason: 'broken' })
   await tape.step('an upstream failure that is not passed on', () => other.execute(reader.id))
   world.answerWith({ status: 503, text: '{}', retryAfter: '7' })
@@ -648,6 +690,7 @@ const ends = async (tape: Tape, owner: NarrowAPI, { action, reader, token, wide 
   )
   await tape.step('rotate the token of nothing', () => owner.actions.rotateToken(nothing('act')))
   await tape.step('revoke a token', () => owner.tokens.delete(wide.id))
+  await tape.step('revoke a token twice', () => owner.tokens.delete(wide.id))
   await tape.step('a revoked token', () => owner.tokens.get(wide.id))
   await tape.step('revoked tokens', () => owner.tokens.list({ status: 'revoked', fields: ['name'] }))
   await tape.step('run with a revoked token', () => tape.as(wide.token).execute(action.id, input))

@@ -37,65 +37,72 @@ export const reservedSlugs: readonly string[] = ['executions', 'tokens']
 
 const { timeoutMs, maxTimeoutMs, responseBytes, maxResponseBytes } = limits.upstream
 
+const responsePolicy = {
+  fields: z
+    .array(text(200))
+    .max(200)
+    .nullable()
+    .describe('Dotted paths of the answer to keep, through arrays; null keeps all'),
+  redact: z.array(text(200)).max(200).nullable().describe('Dotted paths whose values are hidden'),
+  max_bytes: z
+    .int()
+    .min(1)
+    .max(maxResponseBytes)
+    .describe('An answer larger than this is refused with `invalid_upstream_response`'),
+  headers: z
+    .array(text(100))
+    .max(50)
+    .nullable()
+    .describe(
+      'Names of upstream headers to pass on beside Content-Type and Retry-After; null for a safe few',
+    ),
+}
+
 export const ResponsePolicy = z
   .strictObject({
-    fields: z
-      .array(text(200))
-      .max(200)
-      .nullable()
-      .default(null)
-      .describe('Dotted paths of the answer to keep, through arrays; null keeps all'),
-    redact: z
-      .array(text(200))
-      .max(200)
-      .nullable()
-      .default(null)
-      .describe('Dotted paths whose values are hidden'),
-    max_bytes: z
-      .int()
-      .min(1)
-      .max(maxResponseBytes)
-      .default(responseBytes)
-      .describe('An answer larger than this is refused with `invalid_upstream_response`'),
-    headers: z
-      .array(text(100))
-      .max(50)
-      .nullable()
-      .default(null)
-      .describe(
-        'Names of upstream headers to pass on beside Content-Type and Retry-After; null for a safe few',
-      ),
+    fields: responsePolicy.fields.default(null),
+    redact: responsePolicy.redact.default(null),
+    max_bytes: responsePolicy.max_bytes.default(responseBytes),
+    headers: responsePolicy.headers.default(null),
   })
   .meta({
     id: 'ResponsePolicy',
     description: 'What of the upstream answer reaches the caller and the record',
   })
 
+const annotations = {
+  read_only: z.boolean().describe('It changes nothing'),
+  destructive: z.boolean().describe('It may destroy something'),
+  idempotent: z.boolean().describe('Running it twice is the same as running it once'),
+  open_world: z.boolean().describe('It touches things outside the upstream'),
+}
+
 export const Annotations = z
   .strictObject({
-    read_only: z.boolean().default(false).describe('It changes nothing'),
-    destructive: z.boolean().default(false).describe('It may destroy something'),
-    idempotent: z.boolean().default(false).describe('Running it twice is the same as running it once'),
-    open_world: z.boolean().default(true).describe('It touches things outside the upstream'),
+    read_only: annotations.read_only.default(false),
+    destructive: annotations.destructive.default(false),
+    idempotent: annotations.idempotent.default(false),
+    open_world: annotations.open_world.default(true),
   })
   .meta({ id: 'Annotations', description: 'Hints for agents, as in the Model Context Protocol' })
 
 export const RetryCause = z.enum(['connection', 'timeout', '429', '502', '503', '504'])
 
+const retryPolicy = {
+  max: z.int().min(0).max(5).describe('How often it is tried again at most; 0 for never'),
+  on: z
+    .array(RetryCause)
+    .min(1)
+    .max(6)
+    .describe(
+      'After what: no `connection` or a broken one, a `timeout` (tries then share `timeout_ms`), or a status. ' +
+        'All but a connection that was never made need `annotations.idempotent`, `idempotency.safe` or ' +
+        '`idempotency.header`.',
+    ),
+}
+
 export const RetryPolicy = z
-  .strictObject({
-    max: z.int().min(0).max(5).describe('How often it is tried again at most; 0 for never'),
-    on: z
-      .array(RetryCause)
-      .min(1)
-      .max(6)
-      .default(['connection'])
-      .describe(
-        'After what: no `connection` or a broken one, a `timeout` (tries then share `timeout_ms`), or a status. ' +
-          'All but a connection that was never made need `annotations.idempotent`, `idempotency.safe` or ' +
-          '`idempotency.header`.',
-      ),
-  })
+  .strictObject({ ...retryPolicy, on: retryPolicy.on.default(['connection']) })
   .meta({
     id: 'RetryPolicy',
     description:
@@ -104,18 +111,19 @@ export const RetryPolicy = z
   })
 export type RetryPolicy = z.output<typeof RetryPolicy>
 
+const upstreamIdempotency = {
+  header: text(100)
+    .nullable()
+    .describe(
+      'The header through which the upstream takes a key; it gets the id of the execution in every try',
+    ),
+  safe: z.boolean().describe('Whether the upstream takes a repeated request as one without a key'),
+}
+
 export const UpstreamIdempotency = z
   .strictObject({
-    header: text(100)
-      .nullable()
-      .default(null)
-      .describe(
-        'The header through which the upstream takes a key; it gets the id of the execution in every try',
-      ),
-    safe: z
-      .boolean()
-      .default(false)
-      .describe('Whether the upstream takes a repeated request as one without a key'),
+    header: upstreamIdempotency.header.default(null),
+    safe: upstreamIdempotency.safe.default(false),
   })
   .meta({
     id: 'UpstreamIdempotency',
@@ -301,11 +309,29 @@ export const CreateAction = z
   .meta({ id: 'CreateAction', examples: [refundExample] })
 export type CreateAction = z.output<typeof CreateAction>
 
+/** Texts by name, of which null takes one away. */
+const changedTexts = z.record(text(100), text(2000, 0).nullable()).nullable()
+
+/** No default may hide in it: what is absent would be set to it. */
 export const UpdateAction = z
   .strictObject({
     ...definition,
     ...settings,
+    query: changedTexts.describe('Merged into the present query parameters; null takes one away, or all'),
+    headers: changedTexts.describe('Merged into the present request headers; null takes one away, or all'),
     body_template: definition.body_template.optional(),
+    response: z.strictObject(responsePolicy).partial().describe('Merged into the present policy'),
+    annotations: z.strictObject(annotations).partial().describe('Merged into the present hints'),
+    retry: z
+      .strictObject(retryPolicy)
+      .partial()
+      .nullable()
+      .describe('Merged into the present policy; `max` is needed where there is none. Null for never.'),
+    idempotency: z
+      .strictObject(upstreamIdempotency)
+      .partial()
+      .nullable()
+      .describe('Merged into what is said now; null when the upstream does not know a repeated request'),
     input_schema: InputSchema,
     auth_value: authValue,
     version: z.int().min(1).describe('The version you read; another one now is `version_conflict`'),
@@ -313,8 +339,15 @@ export const UpdateAction = z
   .partial()
   .meta({
     id: 'UpdateAction',
-    description: 'What is absent stays; null clears what may be null.',
-    examples: [{ status: 'paused' }, { rate_limit_rpm: 10, version: 3 }],
+    description:
+      'A JSON merge patch: what is absent stays, also inside what is said to be merged; null clears what may be ' +
+      'null. Lists are replaced whole, and so are `input_schema`, `output_schema`, `body_template`, `fixed_input` ' +
+      'and `metadata`.',
+    examples: [
+      { status: 'paused' },
+      { rate_limit_rpm: 10, version: 3 },
+      { response: { redact: ['customer.email'] } },
+    ],
   })
 export type UpdateAction = z.output<typeof UpdateAction>
 
@@ -379,7 +412,11 @@ export const DryRun = z
     object: z.literal('dry_run').describe('The type of this object'),
     action_id: z.string().describe('The action that would run'),
     version: z.int().describe('The version that would run'),
-    allowed: z.boolean().describe('Whether the real call would be sent'),
+    allowed: z
+      .boolean()
+      .describe(
+        'Whether the real call would be sent; false also for a token that is revoked, expired, used up or not yet valid',
+      ),
     decision: Decision.describe('How the input was judged'),
     request: z
       .object({
@@ -528,7 +565,7 @@ export const actions = group('/api/v1/actions', {
     path: '/:id/versions/:version/restore',
     pathParams: z.object({
       id: ofAction,
-      version: integerInUrl<string>(z.int().min(1)).describe('Number of the version'),
+      version: integerInUrl<string>(z.int().min(1).max(2_147_483_647)).describe('Number of the version'),
     }),
     summary: 'Restore a version of an action',
     description: 'Makes a new version that does what the named one did.',

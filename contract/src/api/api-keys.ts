@@ -120,7 +120,8 @@ export const apiKeys = group('/api/v1/api-keys', {
     path: '/:id',
     summary: 'Revoke an API key',
     description:
-      'It stops working within a second. The last key that may create keys cannot be revoked: that would lock everybody out.',
+      'It stops working within a second. A key that may create keys is `in_use` unless another one lasts as long: ' +
+      'without it everybody would be locked out.',
     responses: { 204: c.noBody() },
     metadata: { scope: 'api-keys:delete', audit: 'api_key.revoked', raises: ['not_found', 'in_use'] },
   },

@@ -99,7 +99,9 @@ export const x = group('/x', {
     path: '/executions/:id',
     pathParams: z.object({ id: ExecutionId.describe('Id of the execution') }),
     summary: 'Get an execution of this token',
-    description: 'Executions of other tokens are `not_found`.',
+    description:
+      'Executions of other tokens are `not_found`. `input` is what was sent, without what was fixed; null when its ' +
+      'action is gone.',
     responses: { 200: Execution },
     metadata: { ...token, raises: ['not_found', 'paused'] },
   },
@@ -118,7 +120,8 @@ export const x = group('/x', {
     pathParams: callableParams,
     summary: 'See what a call would do',
     description:
-      'Judges the input and shows the masked request. Sends nothing, uses nothing up, records nothing.',
+      'Judges the input and shows the masked request. Sends nothing, uses nothing up, records nothing. What only a ' +
+      'call can know is not judged: the executions left this month, the state of the secret and of the upstream.',
     body: Input,
     responses: { 200: DryRun },
     metadata: { ...token, raises: ['not_found', 'paused', 'sunset', 'token_exhausted'] },

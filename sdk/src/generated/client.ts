@@ -46,7 +46,7 @@ export interface PageQuery {
    * @default 20
    */
   limit?: number | undefined
-  /** `next_cursor` of the previous page. 1 to 2048 characters. */
+  /** `next_cursor` of the previous page. 1 to 4096 characters. */
   cursor?: string | undefined
 }
 
@@ -912,7 +912,10 @@ export interface DryRun {
   action_id: ActionId
   /** The version that would run. */
   version: number
-  /** Whether the real call would be sent. */
+  /**
+   * Whether the real call would be sent; false also for a token that is revoked, expired, used up or not
+   * yet valid.
+   */
   allowed: boolean
   /** How the input was judged. */
   decision: Decision
@@ -1225,8 +1228,8 @@ export interface RotatedActionToken extends CreatedToken {
 
 /**
  * A permission as `area:verb`. `read` stands for every `:read`; `write` for every `:write`, `:delete` and
- * `:execute` of the nouns that describe calls (never of keys or workspaces beyond their settings); `*` for
- * all.
+ * `:execute`, so also for making and revoking keys and for pausing the workspace; `*` for all. A key gives
+ * a shorthand on only if it was given that one itself, or `*`.
  */
 export type Scope =
   | 'read'
@@ -1338,7 +1341,11 @@ export interface Token extends Resource {
   created_by: string | null
 }
 
-/** What is absent stays; null clears what may be null. */
+/**
+ * A JSON merge patch: what is absent stays, also inside what is said to be merged; null clears what may be
+ * null. Lists are replaced whole, and so are `input_schema`, `output_schema`, `body_template`,
+ * `fixed_input` and `metadata`.
+ */
 export interface UpdateAction {
   /** What it does, for people and agents. At most 2000 characters. */
   description?: string | undefined
@@ -1349,10 +1356,10 @@ export interface UpdateAction {
    * host is fixed. 1 to 2000 characters.
    */
   target_url?: string | undefined
-  /** Query parameters; a value may hold `{{name}}`, and is left out when that input is absent. */
-  query?: { [key: string]: string } | null | undefined
-  /** Request headers; a value may hold `{{name}}`. */
-  headers?: { [key: string]: string } | null | undefined
+  /** Merged into the present query parameters; null takes one away, or all. */
+  query?: { [key: string]: string | null } | null | undefined
+  /** Merged into the present request headers; null takes one away, or all. */
+  headers?: { [key: string]: string | null } | null | undefined
   /**
    * JSON to send. A string that is exactly `{{name}}` becomes the typed input; text around it makes a
    * string. Null sends the inputs that nothing else uses.
@@ -1369,22 +1376,60 @@ export interface UpdateAction {
   secret_id?: SecretId | null | undefined
   /** JSON Schema 2020-12 that the upstream answer must fit; null for any. */
   output_schema?: object | null | undefined
-  /** What of the upstream answer reaches the caller and the record. */
-  response?: ResponsePolicyInput | undefined
+  /** Merged into the present policy. */
+  response?: {
+    /** Dotted paths of the answer to keep, through arrays; null keeps all. At most 200 items. */
+    fields?: readonly string[] | null | undefined
+    /** Dotted paths whose values are hidden. At most 200 items. */
+    redact?: readonly string[] | null | undefined
+    /** An answer larger than this is refused with `invalid_upstream_response`. 1 to 10485760 bytes. */
+    max_bytes?: number | undefined
+    /**
+     * Names of upstream headers to pass on beside Content-Type and Retry-After; null for a safe few. At
+     * most 50 items.
+     */
+    headers?: readonly string[] | null | undefined
+  } | undefined
   /** Rules the input must obey beyond its schema. At most 100 items. */
   constraints?: readonly ConstraintInput[] | undefined
   /** Inputs the operator decides; callers neither see nor send them. */
   fixed_input?: object | null | undefined
   /** Longest wait for the whole upstream answer, over all tries. 100 to 120000 milliseconds. */
   timeout_ms?: number | undefined
-  /** When the upstream call is tried again; null for never. */
-  retry?: RetryPolicyInput | null | undefined
-  /** How the upstream knows a repeated request; null when it does not. */
-  idempotency?: UpstreamIdempotencyInput | null | undefined
+  /** Merged into the present policy; `max` is needed where there is none. Null for never. */
+  retry?: {
+    /** How often it is tried again at most; 0 for never. 0 to 5. */
+    max?: number | undefined
+    /**
+     * After what: no `connection` or a broken one, a `timeout` (tries then share `timeout_ms`), or a
+     * status. All but a connection that was never made need `annotations.idempotent`, `idempotency.safe`
+     * or `idempotency.header`. 1 to 6 items.
+     */
+    on?: readonly ('429' | '502' | '503' | '504' | 'connection' | 'timeout')[] | undefined
+  } | null | undefined
+  /** Merged into what is said now; null when the upstream does not know a repeated request. */
+  idempotency?: {
+    /**
+     * The header through which the upstream takes a key; it gets the id of the execution in every try. 1
+     * to 100 characters.
+     */
+    header?: string | null | undefined
+    /** Whether the upstream takes a repeated request as one without a key. */
+    safe?: boolean | undefined
+  } | null | undefined
   /** Whether a failing upstream answer reaches the caller as it is, or as `upstream_error`. */
   passthrough_errors?: boolean | undefined
-  /** Hints for agents, as in the Model Context Protocol. */
-  annotations?: AnnotationsInput | undefined
+  /** Merged into the present hints. */
+  annotations?: {
+    /** It changes nothing. */
+    read_only?: boolean | undefined
+    /** It may destroy something. */
+    destructive?: boolean | undefined
+    /** Running it twice is the same as running it once. */
+    idempotent?: boolean | undefined
+    /** It touches things outside the upstream. */
+    open_world?: boolean | undefined
+  } | undefined
   /** What people call it. 1 to 255 characters. */
   name?: string | undefined
   /** Name for agents and for `/x/{slug}`, unique in the workspace. */
@@ -2091,7 +2136,8 @@ export interface XOperations {
   /**
    * Get an execution of this token.
    *
-   * Executions of other tokens are `not_found`.
+   * Executions of other tokens are `not_found`. `input` is what was sent, without what was fixed; null
+   * when its action is gone.
    *
    * @param id Id of the execution.
    * @param options What differs for this call.
@@ -2143,7 +2189,9 @@ export interface XOperations {
   /**
    * See what a call would do.
    *
-   * Judges the input and shows the masked request. Sends nothing, uses nothing up, records nothing.
+   * Judges the input and shows the masked request. Sends nothing, uses nothing up, records nothing. What
+   * only a call can know is not judged: the executions left this month, the state of the secret and of the
+   * upstream.
    *
    * @param actionId Id or slug of the action.
    * @param body What to send.
@@ -2306,8 +2354,8 @@ export interface ApiKeysOperations {
   /**
    * Revoke an API key.
    *
-   * It stops working within a second. The last key that may create keys cannot be revoked: that would lock
-   * everybody out. Needs the scope `api-keys:delete`.
+   * It stops working within a second. A key that may create keys is `in_use` unless another one lasts as
+   * long: without it everybody would be locked out. Needs the scope `api-keys:delete`.
    *
    * @param id Id of the API key.
    * @param options What differs for this call.

@@ -8,7 +8,7 @@ import type { Override } from './override.ts'
 import { once } from './replies.ts'
 import { completed, toResponse, withHeaders } from './reply.ts'
 import { contextOf, record } from './rules/audit.ts'
-import type { Actor } from './rules/call.ts'
+import type { Actor, Target } from './rules/call.ts'
 import { ruleFor } from './rules/index.ts'
 import { isObject } from './schema.ts'
 import type { Change, State } from './state.ts'
@@ -75,11 +75,19 @@ const run = async (
   const query = readQuery(name, incoming)
   const ifVersion = readIfMatch(incoming)
   const changes: Change[] = []
+  const targets: Target[] = []
   const original = async (): Promise<unknown> => {
     const listName = `${name}:${params.id ?? ''}`
     const note = (more: readonly Change[]) => changes.push(...more)
-    const done = await ruleFor(name)({ state, actor, params, query, body, ifVersion, listName, note })
-    if (row.audit) recordChange(state, row.audit, { actor, params, done, changes, headers, incoming })
+    const touch = (more: readonly Target[]) => targets.push(...more)
+    let isSkipped = false
+    const skipRecord = () => {
+      isSkipped = true
+    }
+    const asked = { state, actor, params, query, body, ifVersion, listName, note, touch, skipRecord }
+    const done = await ruleFor(name)(asked)
+    if (row.audit && !isSkipped)
+      recordChange(state, row.audit, { actor, params, done, changes, targets, headers, incoming })
     return done
   }
   const answer = async (): Promise<Response> => {
@@ -112,6 +120,7 @@ interface Recorded {
   readonly params: Readonly<Record<string, string>>
   readonly done: unknown
   readonly changes: readonly Change[]
+  readonly targets: readonly Target[]
   readonly headers: Headers
   readonly incoming: Incoming
 }
@@ -119,7 +128,7 @@ interface Recorded {
 const recordChange = (
   state: State,
   audit: string,
-  { actor, params, done, changes, headers, incoming }: Recorded,
+  { actor, params, done, changes, targets, headers, incoming }: Recorded,
 ): void => {
   if (actor.kind !== 'key') return
   const { object, id } = isObject(done) ? done : {}
@@ -132,7 +141,7 @@ const recordChange = (
     action: audit,
     outcome: 'success',
     actor: { type: 'api_key', id: actor.key.id, name: actor.key.name },
-    targets: [...made, ...inPath],
+    targets: [...made, ...inPath, ...targets],
     changes: [...changes],
     context: contextOf(incoming.headers, headers),
   })

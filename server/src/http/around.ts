@@ -18,6 +18,11 @@ import { type AnyInput, type AnyReply, finish, memberOf } from './reply.ts'
 /** A handler as the router sees it. Which parts of the context it may use, its own type has said. */
 type AnyHandler = (input: AnyInput, ctx: Ctx & TokenCtx & OpenCtx) => Promise<AnyReply>
 
+/** What a handler tells of a change, for its audit event. */
+type Notes = { changes: Change[]; targets: AuditTarget[]; isSkipped: boolean }
+
+const emptyNotes = (): Notes => ({ changes: [], targets: [], isSkipped: false })
+
 type Served = { deps: Deps; noun: string; name: string; route: ContractRoute; handler: AnyHandler }
 
 /**
@@ -43,7 +48,9 @@ const answerHolder = async ({ deps, route, handler }: Served, input: AnyInput): 
 const answerRead = async (served: Served, input: AnyInput): Promise<AnyReply> => {
   const { deps, route } = served
   const key = keyOf(input)
-  const reply = await readWorkspace(deps.app, key.workspaceId, (sql) => handle(served, input, key, sql, []))
+  const reply = await readWorkspace(deps.app, key.workspaceId, (sql) =>
+    handle(served, input, key, sql, emptyNotes()),
+  )
   return finish(deps, route, input, reply)
 }
 
@@ -57,9 +64,9 @@ const answerChange = async (served: Served, input: AnyInput): Promise<AnyReply> 
     const fingerprint = createHash('sha256').update(contextOf(input.req).rawBody).digest('hex')
     const stored = scope && (await claimKey(sql, scope, fingerprint, now))
     if (stored) return replay(input.res, deps.replies.open(scope, stored))
-    const changes: Change[] = []
-    const done = finish(deps, route, input, await handle(served, input, key, sql, changes))
-    if (audit) await recordChange(deps, sql, key, { audit, input, done, changes })
+    const notes = emptyNotes()
+    const done = finish(deps, route, input, await handle(served, input, key, sql, notes))
+    if (audit && !notes.isSkipped) await recordChange(deps, sql, key, { audit, input, done, notes })
     if (scope) await storeReply(sql, scope, fingerprint, deps.replies.seal(scope, keep(input.res, done)), now)
     return done
   })
@@ -94,7 +101,7 @@ const handle = (
   input: AnyInput,
   key: KeyHolder,
   sql: Sql,
-  changes: Change[],
+  notes: Notes,
 ): Promise<AnyReply> => {
   const ctx: Ctx = {
     sql,
@@ -103,7 +110,11 @@ const handle = (
     ids: deps.ids,
     deps,
     ifVersion: readIfMatch(input.req),
-    note: (noted) => changes.push(...noted),
+    note: (changes) => notes.changes.push(...changes),
+    touch: (targets) => notes.targets.push(...targets),
+    skipRecord: () => {
+      notes.isSkipped = true
+    },
     page: (query, find) =>
       page(deps.cursors, { workspaceId: key.workspaceId, list: listName(noun, name, input) }, query, find),
   }
@@ -116,16 +127,16 @@ const recordChange = async (
   deps: Deps,
   sql: Sql,
   key: KeyHolder,
-  change: { audit: AuditAction; input: AnyInput; done: AnyReply; changes: Change[] },
+  change: { audit: AuditAction; input: AnyInput; done: AnyReply; notes: Notes },
 ): Promise<void> => {
-  const { audit, input, done, changes } = change
+  const { audit, input, done, notes } = change
   const { ip, userAgent, requestId } = contextOf(input.req)
   const entry = {
     action: audit,
     outcome: 'success' as const,
     actor: { type: 'api_key' as const, id: key.id, name: key.name },
-    targets: targetsOf(audit, input, done),
-    changes,
+    targets: [...targetsOf(audit, input, done), ...notes.targets],
+    changes: notes.changes,
     context: { ip, user_agent: userAgent, request_id: requestId },
   }
   const place = { nextId: () => deps.ids.next('aud'), now: () => deps.clock.now() }

@@ -2,6 +2,7 @@ import type { Contract, RouteMeta } from '@narrowapi/contract'
 import type { AppRoute, ServerInferRequest, ServerInferResponses } from '@ts-rest/core'
 import type { Change } from '../changes.ts'
 import type { Clock } from '../clock.ts'
+import type { AuditTarget } from '../db/audit.ts'
 import type { Keyset, ListQuery, Page } from '../db/keyset.ts'
 import type { Sql } from '../db/sql.ts'
 import type { Deps } from '../deps.ts'
@@ -21,6 +22,10 @@ export type Ctx = {
   ifVersion: number | null
   /** Adds what changed to the audit event of this request. */
   note(changes: readonly Change[]): void
+  /** Adds what else was made or ended to the targets of the audit event of this request. */
+  touch(targets: readonly AuditTarget[]): void
+  /** Leaves no audit event: what was asked for was so already. */
+  skipRecord(): void
   /** One page of this route's list, bound to its filters and order. */
   page<Row extends { id: string }>(
     query: ListQuery,

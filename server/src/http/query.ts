@@ -23,9 +23,8 @@ export const parseQuery = (text: string | null): Record<string, unknown> => {
     if (metadata !== undefined) {
       // Records leave this name out, so a filter by it would find everything. No object can have it either.
       if (metadata === '__proto__') refuse(written, 'is not a name that metadata can have')
-      const known = query.metadata
-      const record: Record<string, unknown> =
-        typeof known === 'object' && known !== null ? { ...known } : Object.create(null)
+      if (typeof query.metadata === 'string') refuse('metadata', 'must be sent once')
+      const record: Record<string, unknown> = Object.assign(Object.create(null), query.metadata)
       if (Object.hasOwn(record, metadata)) refuse(written, 'must be sent once')
       Object.defineProperty(record, metadata, { value, enumerable: true })
       query.metadata = record

@@ -142,17 +142,17 @@ export const operations: { readonly [Name in keyof OperationShapes]: OperationRo
 }
 
 // What stands in several of the following.
-const part1 = {"$ref":"ResponsePolicyInput"}
-const part2 = {"default":{},"$ref":"Metadata"}
-const part3 = {"type":"string","maxLength":64}
-const part4 = {"type":"string","maxLength":500}
-const part5 = {"default":true,"type":"boolean"}
-const part6 = {"id":"re_1","status":"succeeded"}
-const part7 = {"type":"string","maxLength":1000}
-const part8 = {"type":"string","maxLength":2000}
-const part9 = {"default":false,"type":"boolean"}
-const part10 = {"type":"string","format":"date-time"}
-const part11 = {"type":"string","enum":["proxy","test"]}
+const part1 = {"default":{},"$ref":"Metadata"}
+const part2 = {"type":"string","maxLength":64}
+const part3 = {"type":"string","maxLength":500}
+const part4 = {"default":true,"type":"boolean"}
+const part5 = {"id":"re_1","status":"succeeded"}
+const part6 = {"type":"string","maxLength":1000}
+const part7 = {"type":"string","maxLength":2000}
+const part8 = {"default":false,"type":"boolean"}
+const part9 = {"type":"string","format":"date-time"}
+const part10 = {"type":"string","enum":["proxy","test"]}
+const part11 = {"type":"integer","minimum":0,"maximum":5}
 const part12 = {"type":"object","additionalProperties":true}
 const part13 = {"type":"string","minLength":1,"maxLength":64}
 const part14 = {"type":"string","minLength":1,"maxLength":50}
@@ -163,95 +163,96 @@ const part18 = {"type":"string","minLength":1,"maxLength":253}
 const part19 = {"type":"string","minLength":1,"maxLength":200}
 const part20 = {"type":"integer","minimum":1,"maximum":1000000}
 const part21 = {"type":"string","minLength":1,"maxLength":2000}
-const part22 = {"type":"string","minLength":1,"maxLength":16384}
-const part23 = {"type":"integer","minimum":100,"maximum":120000}
-const part24 = {"type":"string","pattern":"^act_[0-9A-Za-z]{22}$"}
-const part25 = {"type":"string","pattern":"^tok_[0-9A-Za-z]{22}$"}
-const part26 = {"type":["object","null"],"additionalProperties":true}
-const part27 = {"type":["integer","null"],"minimum":1,"maximum":10000}
-const part28 = {"anyOf":[{"$ref":"RetryPolicyInput"},{"type":"null"}]}
+const part22 = {"type":"integer","minimum":1,"maximum":10485760}
+const part23 = {"type":"string","minLength":1,"maxLength":16384}
+const part24 = {"type":"integer","minimum":100,"maximum":120000}
+const part25 = {"type":"string","pattern":"^act_[0-9A-Za-z]{22}$"}
+const part26 = {"type":"string","pattern":"^tok_[0-9A-Za-z]{22}$"}
+const part27 = {"type":["object","null"],"additionalProperties":true}
+const part28 = {"type":["integer","null"],"minimum":1,"maximum":10000}
 const part29 = {"type":["string","null"],"minLength":1,"maxLength":100}
 const part30 = {"type":"integer","minimum":0,"maximum":9007199254740991}
 const part31 = {"type":["integer","null"],"minimum":1,"maximum":10000000}
 const part32 = {"type":"object","additionalProperties":{"type":"string"}}
 const part33 = {"type":["string","null"],"pattern":"^sec_[0-9A-Za-z]{22}$"}
 const part34 = {...part15,"default":null}
-const part35 = {"anyOf":[{"$ref":"UpstreamIdempotencyInput"},{"type":"null"}]}
-const part36 = {"type":"string","enum":["draft","active","paused","archived"]}
-const part37 = {"fields":null,"redact":null,"max_bytes":1048576,"headers":null}
-const part38 = {"maxItems":100,"type":"array","items":{"$ref":"ConstraintInput"}}
-const part39 = {"type":"string","enum":["none","bearer","basic","header","query"]}
-const part40 = {"type":"string","pattern":"^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$"}
-const part41 = {"type":["object","null"],"default":null,"additionalProperties":true}
-const part42 = {"type":"string","enum":["GET","POST","PUT","PATCH","DELETE","HEAD"]}
-const part43 = {...part29,"default":null}
-const part44 = {"body":{"type":"object","properties":{},"additionalProperties":false}}
-const part45 = {...part4,"pattern":"^(?:\\/(?:[^~/]|~[01])*)*$"}
-const part46 = {"type":["integer","null"],"minimum":1,"maximum":1000000000,"default":null}
-const part47 = {"read_only":false,"destructive":false,"idempotent":false,"open_world":true}
-const part48 = {"grace_period_hours":{"default":0,"type":"number","minimum":0,"maximum":168}}
-const part49 = {"minItems":1,"maxItems":50,"type":"array","items":{"$ref":"ConstraintInput"}}
-const part50 = {"default":[],...part38}
-const part51 = {"type":"string","enum":["api_key","bearer","basic","oauth2","header","generic"]}
-const part52 = {"maxItems":20,"type":"array","items":part14}
-const part53 = {"anyOf":[part8,{"type":"number"},{"type":"boolean"},{"type":"null"}]}
+const part35 = {"type":"string","enum":["draft","active","paused","archived"]}
+const part36 = {"fields":null,"redact":null,"max_bytes":1048576,"headers":null}
+const part37 = {"maxItems":100,"type":"array","items":{"$ref":"ConstraintInput"}}
+const part38 = {"type":"string","enum":["none","bearer","basic","header","query"]}
+const part39 = {"type":"string","pattern":"^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$"}
+const part40 = {"type":["object","null"],"default":null,"additionalProperties":true}
+const part41 = {"type":"string","enum":["GET","POST","PUT","PATCH","DELETE","HEAD"]}
+const part42 = {...part29,"default":null}
+const part43 = {"body":{"type":"object","properties":{},"additionalProperties":false}}
+const part44 = {...part3,"pattern":"^(?:\\/(?:[^~/]|~[01])*)*$"}
+const part45 = {"type":["integer","null"],"minimum":1,"maximum":1000000000,"default":null}
+const part46 = {"read_only":false,"destructive":false,"idempotent":false,"open_world":true}
+const part47 = {"grace_period_hours":{"default":0,"type":"number","minimum":0,"maximum":168}}
+const part48 = {"minItems":1,"maxItems":50,"type":"array","items":{"$ref":"ConstraintInput"}}
+const part49 = {"default":[],...part37}
+const part50 = {"type":"string","enum":["api_key","bearer","basic","oauth2","header","generic"]}
+const part51 = {"maxItems":20,"type":"array","items":part14}
+const part52 = {"maxItems":200,"type":["array","null"],"items":part19}
+const part53 = {"anyOf":[part7,{"type":"number"},{"type":"boolean"},{"type":"null"}]}
 const part54 = {"type":"string","enum":["pending","awaiting_approval","running","completed","failed","canceled","rejected"]}
 const part55 = {"maxItems":200,"type":["array","null"],"default":null,"items":part19}
 const part56 = {"query":{"type":"object","properties":{"fields":{"type":"array"}},"required":[],"additionalProperties":false}}
-const part57 = {"type":"array","minItems":1,"uniqueItems":true,"items":{"type":"string","enum":["created_at","-created_at","name","-name"]}}
-const part58 = {"limit":{"type":"integer","minimum":1,"maximum":100,"default":20},"cursor":{"type":"string","minLength":1,"maxLength":2048}}
-const part59 = {"type":["object","null"],"propertyNames":part17,"additionalProperties":part8}
+const part57 = {"minItems":1,"maxItems":6,"type":"array","items":{"type":"string","enum":["429","502","503","504","connection","timeout"]}}
+const part58 = {"type":"array","minItems":1,"uniqueItems":true,"items":{"type":"string","enum":["created_at","-created_at","name","-name"]}}
+const part59 = {"limit":{"type":"integer","minimum":1,"maximum":100,"default":20},"cursor":{"type":"string","minLength":1,"maxLength":4096}}
 const part60 = {"type":"array","minItems":1,"uniqueItems":true,"items":{"type":"string","enum":["created_at","-created_at","updated_at","-updated_at","name","-name"]}}
 const part61 = {"minItems":1,"maxItems":1000,"type":"array","items":part53}
-const part62 = {"type":["object","null"],"propertyNames":part17,"default":null,"additionalProperties":part8}
-const part63 = {...part58,"sort":{"type":"array","minItems":1,"uniqueItems":true,"items":{"type":"string","enum":["created_at","-created_at"]}},"fields":{"type":"array"}}
-const part64 = {"id":"key_06Wz1Xb4mJq0YcT7eKs2hU","object":"api_key","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","metadata":{},"created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","name":"Deploy pipeline","prefix":"sk_8Hn2","last_four":"x4Wb","status":"active","scopes":[],"rate_limit_tier":null,"allowed_ips":null,"expires_at":null,"last_used_at":null,"revoked_at":null,"created_by":null}
-const part65 = {"id":"tok_06Wz1Xb4mJq0YcT7eKs2hU","object":"token","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","metadata":{},"created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","name":"support-bot","prefix":"sxt_3fK9","last_four":"q7Zd","status":"active","action_ids":[],"grants":[],"not_before":null,"expires_at":null,"max_uses":null,"uses":1,"allowed_ips":null,"rate_limit_rpm":null,"last_used_at":null,"revoked_at":null,"created_by":null}
-const part66 = {...part65,"token":"sxt_…"}
-const part67 = {"maxItems":100,"type":["array","null"],"default":null,"items":{"anyOf":[{"type":"string","format":"ipv4"},{"type":"string","format":"ipv6"},{"type":"string","pattern":"^((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9][0-9]|[0-9])\\.){3}(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9][0-9]|[0-9])\\/([0-9]|[1-2][0-9]|3[0-2])$"},{"type":"string","pattern":"^(([0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}|([0-9a-fA-F]{1,4}:){1,7}:|([0-9a-fA-F]{1,4}:){1,6}:[0-9a-fA-F]{1,4}|([0-9a-fA-F]{1,4}:){1,5}(:[0-9a-fA-F]{1,4}){1,2}|([0-9a-fA-F]{1,4}:){1,4}(:[0-9a-fA-F]{1,4}){1,3}|([0-9a-fA-F]{1,4}:){1,3}(:[0-9a-fA-F]{1,4}){1,4}|([0-9a-fA-F]{1,4}:){1,2}(:[0-9a-fA-F]{1,4}){1,5}|[0-9a-fA-F]{1,4}:((:[0-9a-fA-F]{1,4}){1,6})|:((:[0-9a-fA-F]{1,4}){1,7}|:))\\/(12[0-8]|1[01][0-9]|[1-9]?[0-9])$"}]}}
+const part62 = {"type":["object","null"],"propertyNames":part17,"additionalProperties":{"type":["string","null"],"maxLength":2000}}
+const part63 = {"type":["object","null"],"propertyNames":part17,"default":null,"additionalProperties":part7}
+const part64 = {...part59,"sort":{"type":"array","minItems":1,"uniqueItems":true,"items":{"type":"string","enum":["created_at","-created_at"]}},"fields":{"type":"array"}}
+const part65 = {"id":"key_06Wz1Xb4mJq0YcT7eKs2hU","object":"api_key","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","metadata":{},"created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","name":"Deploy pipeline","prefix":"sk_8Hn2","last_four":"x4Wb","status":"active","scopes":[],"rate_limit_tier":null,"allowed_ips":null,"expires_at":null,"last_used_at":null,"revoked_at":null,"created_by":null}
+const part66 = {"id":"tok_06Wz1Xb4mJq0YcT7eKs2hU","object":"token","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","metadata":{},"created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","name":"support-bot","prefix":"sxt_3fK9","last_four":"q7Zd","status":"active","action_ids":[],"grants":[],"not_before":null,"expires_at":null,"max_uses":null,"uses":1,"allowed_ips":null,"rate_limit_rpm":null,"last_used_at":null,"revoked_at":null,"created_by":null}
+const part67 = {...part66,"token":"sxt_…"}
+const part68 = {"maxItems":100,"type":["array","null"],"default":null,"items":{"anyOf":[{"type":"string","format":"ipv4"},{"type":"string","format":"ipv6"},{"type":"string","pattern":"^((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9][0-9]|[0-9])\\.){3}(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9][0-9]|[0-9])\\/([0-9]|[1-2][0-9]|3[0-2])$"},{"type":"string","pattern":"^(([0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}|([0-9a-fA-F]{1,4}:){1,7}:|([0-9a-fA-F]{1,4}:){1,6}:[0-9a-fA-F]{1,4}|([0-9a-fA-F]{1,4}:){1,5}(:[0-9a-fA-F]{1,4}){1,2}|([0-9a-fA-F]{1,4}:){1,4}(:[0-9a-fA-F]{1,4}){1,3}|([0-9a-fA-F]{1,4}:){1,3}(:[0-9a-fA-F]{1,4}){1,4}|([0-9a-fA-F]{1,4}:){1,2}(:[0-9a-fA-F]{1,4}){1,5}|[0-9a-fA-F]{1,4}:((:[0-9a-fA-F]{1,4}){1,6})|:((:[0-9a-fA-F]{1,4}){1,7}|:))\\/(12[0-8]|1[01][0-9]|[1-9]?[0-9])$"}]}}
 
 
 /** What each operation takes; a member that is absent is not taken at all. */
 export const inputs: { readonly [name: string]: { readonly query?: Schema; readonly body?: Schema } } = {
-  'actions.list': {"query":{"type":"object","properties":{...part58,"sort":part60,"fields":{"type":"array"},"status":part36,"tag":part14,"created_after":part10,"created_before":part10,"updated_after":part10,"updated_before":part10,"search":part19,"metadata":part32},"required":[],"additionalProperties":false}},
+  'actions.list': {"query":{"type":"object","properties":{...part59,"sort":part60,"fields":{"type":"array"},"status":part35,"tag":part14,"created_after":part9,"created_before":part9,"updated_after":part9,"updated_before":part9,"search":part19,"metadata":part32},"required":[],"additionalProperties":false}},
   'actions.create': {"body":{"$ref":"CreateAction"}},
   'actions.get': part56,
   'actions.update': {"body":{"$ref":"UpdateAction"}},
   'actions.delete': {},
-  'actions.listVersions': {"query":{"type":"object","properties":part58,"required":[],"additionalProperties":false}},
-  'actions.restoreVersion': part44,
+  'actions.listVersions': {"query":{"type":"object","properties":part59,"required":[],"additionalProperties":false}},
+  'actions.restoreVersion': part43,
   'actions.getSchema': {},
   'actions.test': {"body":{"$ref":"TestAction"}},
   'actions.rotateToken': {"body":{"$ref":"RotateActionToken"}},
-  'actions.listExecutions': {"query":{"type":"object","properties":{...part63,"status":part54,"token_id":part25,"source":part11,"error":part3,"created_after":part10,"created_before":part10},"required":[],"additionalProperties":false}},
+  'actions.listExecutions': {"query":{"type":"object","properties":{...part64,"status":part54,"token_id":part26,"source":part10,"error":part2,"created_after":part9,"created_before":part9},"required":[],"additionalProperties":false}},
   'actions.getExecution': part56,
-  'tokens.list': {"query":{"type":"object","properties":{...part58,"sort":part57,"fields":{"type":"array"},"status":{"type":"string","enum":["active","revoked","expired","exhausted"]},"action_id":part24,"created_after":part10,"created_before":part10,"search":part19,"metadata":part32},"required":[],"additionalProperties":false}},
+  'tokens.list': {"query":{"type":"object","properties":{...part59,"sort":part58,"fields":{"type":"array"},"status":{"type":"string","enum":["active","revoked","expired","exhausted"]},"action_id":part25,"created_after":part9,"created_before":part9,"search":part19,"metadata":part32},"required":[],"additionalProperties":false}},
   'tokens.create': {"body":{"$ref":"CreateToken"}},
   'tokens.get': part56,
   'tokens.delete': {},
   'tokens.rotate': {"body":{"$ref":"RotateToken"}},
-  'executions.list': {"query":{"type":"object","properties":{...part63,"action_id":part24,"status":part54,"token_id":part25,"source":part11,"error":part3,"created_after":part10,"created_before":part10},"required":[],"additionalProperties":false}},
+  'executions.list': {"query":{"type":"object","properties":{...part64,"action_id":part25,"status":part54,"token_id":part26,"source":part10,"error":part2,"created_after":part9,"created_before":part9},"required":[],"additionalProperties":false}},
   'executions.get': part56,
   'x.manifest': {},
   'x.getExecution': {},
   'x.get': {},
   'x.dryRun': {"body":{"$ref":"CallInput"}},
   'x.execute': {"body":{"$ref":"CallInput"}},
-  'secrets.list': {"query":{"type":"object","properties":{...part58,"sort":part60,"fields":{"type":"array"},"type":part51,"created_after":part10,"created_before":part10,"updated_after":part10,"updated_before":part10,"search":part19,"metadata":part32},"required":[],"additionalProperties":false}},
+  'secrets.list': {"query":{"type":"object","properties":{...part59,"sort":part60,"fields":{"type":"array"},"type":part50,"created_after":part9,"created_before":part9,"updated_after":part9,"updated_before":part9,"search":part19,"metadata":part32},"required":[],"additionalProperties":false}},
   'secrets.create': {"body":{"$ref":"CreateSecret"}},
   'secrets.get': part56,
   'secrets.update': {"body":{"$ref":"UpdateSecret"}},
   'secrets.delete': {},
-  'apiKeys.list': {"query":{"type":"object","properties":{...part58,"sort":part57,"fields":{"type":"array"},"status":{"type":"string","enum":["active","revoked","expired"]},"created_after":part10,"created_before":part10,"search":part19,"metadata":part32},"required":[],"additionalProperties":false}},
+  'apiKeys.list': {"query":{"type":"object","properties":{...part59,"sort":part58,"fields":{"type":"array"},"status":{"type":"string","enum":["active","revoked","expired"]},"created_after":part9,"created_before":part9,"search":part19,"metadata":part32},"required":[],"additionalProperties":false}},
   'apiKeys.create': {"body":{"$ref":"CreateApiKey"}},
   'apiKeys.get': part56,
   'apiKeys.delete': {},
-  'workspaces.list': {"query":{"type":"object","properties":part63,"required":[],"additionalProperties":false}},
+  'workspaces.list': {"query":{"type":"object","properties":part64,"required":[],"additionalProperties":false}},
   'workspaces.get': part56,
   'workspaces.update': {"body":{"$ref":"UpdateWorkspace"}},
-  'workspaces.pause': part44,
-  'workspaces.resume': part44,
-  'audit.list': {"query":{"type":"object","properties":{...part63,"action":{"$ref":"AuditAction"},"actor_id":part3,"target_id":part3,"outcome":{"type":"string","enum":["success","failure","denied"]},"created_after":part10,"created_before":part10},"required":[],"additionalProperties":false}},
+  'workspaces.pause': part43,
+  'workspaces.resume': part43,
+  'audit.list': {"query":{"type":"object","properties":{...part64,"action":{"$ref":"AuditAction"},"actor_id":part2,"target_id":part2,"outcome":{"type":"string","enum":["success","failure","denied"]},"created_after":part9,"created_before":part9},"required":[],"additionalProperties":false}},
   'audit.get': part56,
   'health.live': {},
   'health.ready': {},
@@ -259,48 +260,48 @@ export const inputs: { readonly [name: string]: { readonly query?: Schema; reado
 
 /** The schemas that others refer to. */
 export const schemas: { readonly [name: string]: Schema } = {
-  AnnotationsInput: {"type":"object","properties":{"read_only":part9,"destructive":part9,"idempotent":part9,"open_world":part5},"additionalProperties":false},
+  AnnotationsInput: {"type":"object","properties":{"read_only":part8,"destructive":part8,"idempotent":part8,"open_world":part4},"additionalProperties":false},
   AuditAction: {"type":"string","enum":["workspace.updated","workspace.paused","workspace.resumed","api_key.created","api_key.revoked","action.created","action.updated","action.deleted","action.restored","token.created","token.revoked","token.rotated","secret.created","secret.updated","secret.deleted","credential.refused"]},
   CallInput: part12,
-  ConstraintInput: {"oneOf":[{"type":"object","required":["path","op","value"],"properties":{"path":part45,"op":{"type":"string","const":"eq"},"value":part53},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part45,"op":{"type":"string","enum":["in","not_in"]},"value":part61},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part45,"op":{"type":"string","enum":["min","max"]},"value":{"anyOf":[{"type":"number"},part3]}},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part45,"op":{"type":"string","const":"multiple_of"},"value":{"type":"number","exclusiveMinimum":0}},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part45,"op":{"type":"string","enum":["pattern","prefix","suffix"]},"value":{"type":"string","minLength":1,"maxLength":1000}},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part45,"op":{"type":"string","enum":["max_length","max_items"]},"value":part30},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part45,"op":{"type":"string","enum":["host_in","domain_in"]},"value":{"minItems":1,"maxItems":1000,"type":"array","items":part18}},"additionalProperties":false},{"type":"object","required":["path","op"],"properties":{"path":part45,"op":{"type":"string","const":"unique"}},"additionalProperties":false},{"type":"object","required":["path","op"],"properties":{"path":part45,"op":{"type":"string","enum":["required","absent"]}},"additionalProperties":false},{"type":"object","required":["path","op","constraints"],"properties":{"path":part45,"op":{"type":"string","const":"each"},"constraints":part49},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part45,"op":{"type":"string","enum":["le_field","ge_field","eq_field"]},"value":part45},"additionalProperties":false},{"type":"object","required":["op","days","from","to","timezone"],"properties":{"op":{"type":"string","const":"time_window"},"days":{"minItems":1,"maxItems":7,"type":"array","items":{"type":"string","enum":["mon","tue","wed","thu","fri","sat","sun"]}},"from":{"type":"string","pattern":"^(?:[01]\\d|2[0-3]):[0-5]\\d$"},"to":{"type":"string","pattern":"^(?:(?:[01]\\d|2[0-3]):[0-5]\\d|24:00)$"},"timezone":part13},"additionalProperties":false},{"type":"object","required":["op","constraints"],"properties":{"op":{"type":"string","const":"any_of"},"constraints":part49},"additionalProperties":false},{"type":"object","required":["op","constraint"],"properties":{"op":{"type":"string","const":"not"},"constraint":{"$ref":"ConstraintInput"}},"additionalProperties":false}]},
-  CreateAction: {"type":"object","required":["target_url","name"],"properties":{"description":{"default":"",...part8},"method":{"default":"POST",...part42},"target_url":part21,"query":part62,"headers":part62,"body_template":{"default":null},"auth_type":{"default":"none",...part39},"auth_name":part43,"secret_id":{...part33,"default":null},"output_schema":part41,"response":{"default":{},...part1},"constraints":part50,"fixed_input":part41,"timeout_ms":{"default":30000,...part23},"retry":{"default":null,...part28},"idempotency":{"default":null,...part35},"passthrough_errors":part5,"annotations":{"default":{},"$ref":"AnnotationsInput"},"name":part16,"slug":part40,"status":{"default":"active",...part36},"rate_limit_rpm":{"default":60,...part20},"rate_limit_rph":{...part31,"default":null},"concurrency_limit":{...part27,"default":null},"sunset_at":part34,"tags":{"default":[],...part52},"metadata":part2,"auth_value":part22,"input_schema":{"default":[],"$ref":"InputSchema"}},"additionalProperties":false},
-  CreateApiKey: {"type":"object","required":["name"],"properties":{"name":part16,"scopes":{"minItems":1,"maxItems":100,"type":"array","items":{"$ref":"Scope"}},"rate_limit_tier":{"default":null,"anyOf":[{"$ref":"Tier"},{"type":"null"}]},"allowed_ips":part67,"expires_at":part34,"metadata":part2},"additionalProperties":false},
-  CreateSecret: {"type":"object","required":["name","value"],"properties":{"name":part16,"value":part22,"expires_at":part34,"metadata":part2,"type":{"default":"generic",...part51}},"additionalProperties":false},
-  CreateToken: {"type":"object","required":["name"],"properties":{"name":part16,"action_ids":{"minItems":1,"maxItems":100,"type":"array","items":part24},"grants":{"minItems":1,"maxItems":100,"type":"array","items":{"$ref":"GrantInput"}},"not_before":part34,"expires_at":part34,"max_uses":part46,"allowed_ips":part67,"rate_limit_rpm":{"type":["integer","null"],"minimum":1,"maximum":1000000,"default":null},"metadata":part2},"additionalProperties":false},
-  GrantInput: {"type":"object","required":["action_id"],"properties":{"action_id":part24,"constraints":part50,"fixed_input":part41,"max_uses":part46},"additionalProperties":false},
-  InputField: {"type":"object","required":["name","type"],"properties":{"name":{"type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_-]{0,63}$"},"type":{"type":"string","enum":["string","number","integer","boolean","array","object"]},"required":part9,"in":{"type":"string","enum":["path","query","header","body"]},"sensitive":part9,"description":part7,"enum":part61,"format":part3,"pattern":part7,"minimum":{"type":"number"},"maximum":{"type":"number"},"min_length":part30,"max_length":part30,"max_items":part30},"additionalProperties":false},
+  ConstraintInput: {"oneOf":[{"type":"object","required":["path","op","value"],"properties":{"path":part44,"op":{"type":"string","const":"eq"},"value":part53},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part44,"op":{"type":"string","enum":["in","not_in"]},"value":part61},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part44,"op":{"type":"string","enum":["min","max"]},"value":{"anyOf":[{"type":"number"},part2]}},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part44,"op":{"type":"string","const":"multiple_of"},"value":{"type":"number","exclusiveMinimum":0}},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part44,"op":{"type":"string","enum":["pattern","prefix","suffix"]},"value":{"type":"string","minLength":1,"maxLength":1000}},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part44,"op":{"type":"string","enum":["max_length","max_items"]},"value":part30},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part44,"op":{"type":"string","enum":["host_in","domain_in"]},"value":{"minItems":1,"maxItems":1000,"type":"array","items":part18}},"additionalProperties":false},{"type":"object","required":["path","op"],"properties":{"path":part44,"op":{"type":"string","const":"unique"}},"additionalProperties":false},{"type":"object","required":["path","op"],"properties":{"path":part44,"op":{"type":"string","enum":["required","absent"]}},"additionalProperties":false},{"type":"object","required":["path","op","constraints"],"properties":{"path":part44,"op":{"type":"string","const":"each"},"constraints":part48},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part44,"op":{"type":"string","enum":["le_field","ge_field","eq_field"]},"value":part44},"additionalProperties":false},{"type":"object","required":["op","days","from","to","timezone"],"properties":{"op":{"type":"string","const":"time_window"},"days":{"minItems":1,"maxItems":7,"type":"array","items":{"type":"string","enum":["mon","tue","wed","thu","fri","sat","sun"]}},"from":{"type":"string","pattern":"^(?:[01]\\d|2[0-3]):[0-5]\\d$"},"to":{"type":"string","pattern":"^(?:(?:[01]\\d|2[0-3]):[0-5]\\d|24:00)$"},"timezone":part13},"additionalProperties":false},{"type":"object","required":["op","constraints"],"properties":{"op":{"type":"string","const":"any_of"},"constraints":part48},"additionalProperties":false},{"type":"object","required":["op","constraint"],"properties":{"op":{"type":"string","const":"not"},"constraint":{"$ref":"ConstraintInput"}},"additionalProperties":false}]},
+  CreateAction: {"type":"object","required":["target_url","name"],"properties":{"description":{"default":"",...part7},"method":{"default":"POST",...part41},"target_url":part21,"query":part63,"headers":part63,"body_template":{"default":null},"auth_type":{"default":"none",...part38},"auth_name":part42,"secret_id":{...part33,"default":null},"output_schema":part40,"response":{"default":{},"$ref":"ResponsePolicyInput"},"constraints":part49,"fixed_input":part40,"timeout_ms":{"default":30000,...part24},"retry":{"default":null,"anyOf":[{"$ref":"RetryPolicyInput"},{"type":"null"}]},"idempotency":{"default":null,"anyOf":[{"$ref":"UpstreamIdempotencyInput"},{"type":"null"}]},"passthrough_errors":part4,"annotations":{"default":{},"$ref":"AnnotationsInput"},"name":part16,"slug":part39,"status":{"default":"active",...part35},"rate_limit_rpm":{"default":60,...part20},"rate_limit_rph":{...part31,"default":null},"concurrency_limit":{...part28,"default":null},"sunset_at":part34,"tags":{"default":[],...part51},"metadata":part1,"auth_value":part23,"input_schema":{"default":[],"$ref":"InputSchema"}},"additionalProperties":false},
+  CreateApiKey: {"type":"object","required":["name"],"properties":{"name":part16,"scopes":{"minItems":1,"maxItems":100,"type":"array","items":{"$ref":"Scope"}},"rate_limit_tier":{"default":null,"anyOf":[{"$ref":"Tier"},{"type":"null"}]},"allowed_ips":part68,"expires_at":part34,"metadata":part1},"additionalProperties":false},
+  CreateSecret: {"type":"object","required":["name","value"],"properties":{"name":part16,"value":part23,"expires_at":part34,"metadata":part1,"type":{"default":"generic",...part50}},"additionalProperties":false},
+  CreateToken: {"type":"object","required":["name"],"properties":{"name":part16,"action_ids":{"minItems":1,"maxItems":100,"type":"array","items":part25},"grants":{"minItems":1,"maxItems":100,"type":"array","items":{"$ref":"GrantInput"}},"not_before":part34,"expires_at":part34,"max_uses":part45,"allowed_ips":part68,"rate_limit_rpm":{"type":["integer","null"],"minimum":1,"maximum":1000000,"default":null},"metadata":part1},"additionalProperties":false},
+  GrantInput: {"type":"object","required":["action_id"],"properties":{"action_id":part25,"constraints":part49,"fixed_input":part40,"max_uses":part45},"additionalProperties":false},
+  InputField: {"type":"object","required":["name","type"],"properties":{"name":{"type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_-]{0,63}$"},"type":{"type":"string","enum":["string","number","integer","boolean","array","object"]},"required":part8,"in":{"type":"string","enum":["path","query","header","body"]},"sensitive":part8,"description":part6,"enum":part61,"format":part2,"pattern":part6,"minimum":{"type":"number"},"maximum":{"type":"number"},"min_length":part30,"max_length":part30,"max_items":part30},"additionalProperties":false},
   InputSchema: {"anyOf":[{"maxItems":200,"type":"array","items":{"$ref":"InputField"}},part12]},
-  Metadata: {"type":"object","maxProperties":20,"propertyNames":{"type":"string","minLength":1,"maxLength":40},"additionalProperties":part4},
-  ResponsePolicyInput: {"type":"object","properties":{"fields":part55,"redact":part55,"max_bytes":{"default":1048576,"type":"integer","minimum":1,"maximum":10485760},"headers":{"maxItems":50,"type":["array","null"],"default":null,"items":part17}},"additionalProperties":false},
-  RetryPolicyInput: {"type":"object","required":["max"],"properties":{"max":{"type":"integer","minimum":0,"maximum":5},"on":{"default":["connection"],"minItems":1,"maxItems":6,"type":"array","items":{"type":"string","enum":["429","502","503","504","connection","timeout"]}}},"additionalProperties":false},
-  RotateActionToken: {"type":"object","properties":{"name":part16,"expires_at":part34,...part48},"additionalProperties":false},
-  RotateToken: {"type":"object","properties":part48,"additionalProperties":false},
+  Metadata: {"type":"object","maxProperties":20,"propertyNames":{"type":"string","minLength":1,"maxLength":40},"additionalProperties":part3},
+  ResponsePolicyInput: {"type":"object","properties":{"fields":part55,"redact":part55,"max_bytes":{"default":1048576,...part22},"headers":{"maxItems":50,"type":["array","null"],"default":null,"items":part17}},"additionalProperties":false},
+  RetryPolicyInput: {"type":"object","required":["max"],"properties":{"max":part11,"on":{"default":["connection"],...part57}},"additionalProperties":false},
+  RotateActionToken: {"type":"object","properties":{"name":part16,"expires_at":part34,...part47},"additionalProperties":false},
+  RotateToken: {"type":"object","properties":part47,"additionalProperties":false},
   Scope: {"type":"string","enum":["read","write","*","workspaces:read","workspaces:write","api-keys:read","api-keys:write","api-keys:delete","actions:read","actions:write","actions:delete","actions:execute","tokens:read","tokens:write","tokens:delete","executions:read","secrets:read","secrets:write","secrets:delete","audit:read"]},
   TestAction: {"type":"object","properties":{"input":{"default":{},...part12},"token_id":{"type":["string","null"],"pattern":"^tok_[0-9A-Za-z]{22}$","default":null}},"additionalProperties":false},
   Tier: {"type":"string","enum":["self_hosted","free","starter","pro","business","agency","enterprise"]},
-  UpdateAction: {"type":"object","properties":{"description":part8,"method":part42,"target_url":part21,"query":part59,"headers":part59,"body_template":{},"auth_type":part39,"auth_name":part29,"secret_id":part33,"output_schema":part26,"response":part1,"constraints":part38,"fixed_input":part26,"timeout_ms":part23,"retry":part28,"idempotency":part35,"passthrough_errors":{"type":"boolean"},"annotations":{"$ref":"AnnotationsInput"},"name":part16,"slug":part40,"status":part36,"rate_limit_rpm":part20,"rate_limit_rph":part31,"concurrency_limit":part27,"sunset_at":part15,"tags":part52,"metadata":{"$ref":"Metadata"},"input_schema":{"$ref":"InputSchema"},"auth_value":part22,"version":{"type":"integer","minimum":1,"maximum":9007199254740991}},"additionalProperties":false},
-  UpdateSecret: {"type":"object","properties":{"name":part16,"value":part22,"expires_at":part15,"metadata":{"$ref":"Metadata"}},"additionalProperties":false},
+  UpdateAction: {"type":"object","properties":{"description":part7,"method":part41,"target_url":part21,"query":part62,"headers":part62,"body_template":{},"auth_type":part38,"auth_name":part29,"secret_id":part33,"output_schema":part27,"response":{"type":"object","properties":{"fields":part52,"redact":part52,"max_bytes":part22,"headers":{"maxItems":50,"type":["array","null"],"items":part17}},"additionalProperties":false},"constraints":part37,"fixed_input":part27,"timeout_ms":part24,"retry":{"type":["object","null"],"properties":{"max":part11,"on":part57},"additionalProperties":false},"idempotency":{"type":["object","null"],"properties":{"header":part29,"safe":{"type":"boolean"}},"additionalProperties":false},"passthrough_errors":{"type":"boolean"},"annotations":{"type":"object","properties":{"read_only":{"type":"boolean"},"destructive":{"type":"boolean"},"idempotent":{"type":"boolean"},"open_world":{"type":"boolean"}},"additionalProperties":false},"name":part16,"slug":part39,"status":part35,"rate_limit_rpm":part20,"rate_limit_rph":part31,"concurrency_limit":part28,"sunset_at":part15,"tags":part51,"metadata":{"$ref":"Metadata"},"input_schema":{"$ref":"InputSchema"},"auth_value":part23,"version":{"type":"integer","minimum":1,"maximum":9007199254740991}},"additionalProperties":false},
+  UpdateSecret: {"type":"object","properties":{"name":part16,"value":part23,"expires_at":part15,"metadata":{"$ref":"Metadata"}},"additionalProperties":false},
   UpdateWorkspace: {"type":"object","properties":{"name":part16,"tier":{"$ref":"Tier"},"settings":{"type":"object","properties":{"timezone":part13,"locale":{"type":"string","minLength":1,"maxLength":35},"execution_retention_days":{"type":"integer","minimum":1,"maximum":3650},"payload_capture":{"type":"string","enum":["none","errors","all"]},"allowed_hosts":{"maxItems":100,"type":"array","items":part18}},"additionalProperties":false},"metadata":{"$ref":"Metadata"}},"additionalProperties":false},
-  UpstreamIdempotencyInput: {"type":"object","properties":{"header":part43,"safe":part9},"additionalProperties":false},
+  UpstreamIdempotencyInput: {"type":"object","properties":{"header":part42,"safe":part8},"additionalProperties":false},
 }
 
 /** An object of each kind before anything was said about it: empty where that is allowed, else the example. */
 export const blanks: { readonly [name: string]: object } = {
-  Action: {"id":"act_06Wz1Xb4mJq0YcT7eKs2hU","object":"action","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","metadata":{},"created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","description":"Refunds a charge, in full or in part","method":"POST","target_url":"https://api.example.com/v1/charges/{charge_id}/refund","query":null,"headers":null,"body_template":null,"auth_type":"none","auth_name":null,"secret_id":null,"output_schema":null,"response":part37,"constraints":[],"fixed_input":null,"timeout_ms":30000,"retry":null,"idempotency":null,"passthrough_errors":true,"annotations":part47,"name":"Refund a charge","slug":"refund-a-charge","status":"active","rate_limit_rpm":60,"rate_limit_rph":null,"concurrency_limit":null,"sunset_at":null,"tags":[],"input_schema":{},"version":1},
+  Action: {"id":"act_06Wz1Xb4mJq0YcT7eKs2hU","object":"action","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","metadata":{},"created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","description":"Refunds a charge, in full or in part","method":"POST","target_url":"https://api.example.com/v1/charges/{charge_id}/refund","query":null,"headers":null,"body_template":null,"auth_type":"none","auth_name":null,"secret_id":null,"output_schema":null,"response":part36,"constraints":[],"fixed_input":null,"timeout_ms":30000,"retry":null,"idempotency":null,"passthrough_errors":true,"annotations":part46,"name":"Refund a charge","slug":"refund-a-charge","status":"active","rate_limit_rpm":60,"rate_limit_rph":null,"concurrency_limit":null,"sunset_at":null,"tags":[],"input_schema":{},"version":1},
   ActionSchema: {"object":"action_schema","action_id":"act_06Wz1Xb4mJq0YcT7eKs2hU","version":1,"input_schema":{},"output_schema":null},
-  ActionVersion: {"object":"action_version","action_id":"act_06Wz1Xb4mJq0YcT7eKs2hU","version":1,"definition":{"description":"Refunds a charge, in full or in part","method":"POST","target_url":"https://api.example.com/v1/charges/{charge_id}/refund","query":null,"headers":null,"body_template":null,"auth_type":"none","auth_name":null,"secret_id":null,"input_schema":{},"output_schema":null,"response":part37,"constraints":[],"fixed_input":null,"timeout_ms":30000,"retry":null,"idempotency":null,"passthrough_errors":true,"annotations":part47},"created_at":"2026-01-15T10:30:00.000Z","created_by":null},
-  ApiKey: part64,
+  ActionVersion: {"object":"action_version","action_id":"act_06Wz1Xb4mJq0YcT7eKs2hU","version":1,"definition":{"description":"Refunds a charge, in full or in part","method":"POST","target_url":"https://api.example.com/v1/charges/{charge_id}/refund","query":null,"headers":null,"body_template":null,"auth_type":"none","auth_name":null,"secret_id":null,"input_schema":{},"output_schema":null,"response":part36,"constraints":[],"fixed_input":null,"timeout_ms":30000,"retry":null,"idempotency":null,"passthrough_errors":true,"annotations":part46},"created_at":"2026-01-15T10:30:00.000Z","created_by":null},
+  ApiKey: part65,
   AuditEvent: {"id":"aud_06Wz1Xb4mJq0YcT7eKs2hU","object":"audit_event","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","created_at":"2026-01-15T10:30:00.000Z","action":"workspace.updated","occurred_at":"2026-01-15T10:30:00.000Z","outcome":"success","actor":{"type":"api_key","id":null,"name":null},"targets":[],"changes":[],"context":{"ip":"203.0.113.7","user_agent":null,"request_id":"req_06Wz1Xb4mJq0YcT7eKs2hU"},"seq":1,"prev_hash":"b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9","hash":"b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9"},
-  Callable: {"object":"callable","id":"act_06Wz1Xb4mJq0YcT7eKs2hU","slug":"refund-a-charge","name":"Refund a charge","description":"Refunds a charge, in full or in part","version":1,"input_schema":{},"output_schema":null,"constraints":[],"annotations":part47,"examples":[],"limits":{"rate_limit_rpm":60,"rate_limit_rph":null,"concurrency_limit":null,"uses_left":49}},
-  CreatedApiKey: {...part64,"key":"sk_…"},
-  CreatedToken: part66,
+  Callable: {"object":"callable","id":"act_06Wz1Xb4mJq0YcT7eKs2hU","slug":"refund-a-charge","name":"Refund a charge","description":"Refunds a charge, in full or in part","version":1,"input_schema":{},"output_schema":null,"constraints":[],"annotations":part46,"examples":[],"limits":{"rate_limit_rpm":60,"rate_limit_rph":null,"concurrency_limit":null,"uses_left":49}},
+  CreatedApiKey: {...part65,"key":"sk_…"},
+  CreatedToken: part67,
   DryRun: {"object":"dry_run","action_id":"act_06Wz1Xb4mJq0YcT7eKs2hU","version":1,"allowed":true,"decision":{"allowed":true,"policy_revision":"action:3 token:2026-01-15T10:30:00.000Z","matched":[],"rule":null,"path":null,"accepted":null},"request":null},
-  Execution: {"id":"exec_06Wz1Xb4mJq0YcT7eKs2hU","object":"execution","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","kind":"action","status":"completed","source":"proxy","action_id":"act_06Wz1Xb4mJq0YcT7eKs2hU","version":1,"token_id":null,"input":{"charge_id":"ch_1","amount":1200},"output":part6,"error":null,"upstream":null,"decision":null,"started_at":null,"completed_at":null,"duration_ms":null},
+  Execution: {"id":"exec_06Wz1Xb4mJq0YcT7eKs2hU","object":"execution","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","kind":"action","status":"completed","source":"proxy","action_id":"act_06Wz1Xb4mJq0YcT7eKs2hU","version":1,"token_id":null,"input":{"charge_id":"ch_1","amount":1200},"output":part5,"error":null,"upstream":null,"decision":null,"started_at":null,"completed_at":null,"duration_ms":null},
   Health: {"status":"ok"},
   Manifest: {"object":"manifest","token":{"id":"tok_06Wz1Xb4mJq0YcT7eKs2hU","name":"support-bot","expires_at":null,"uses_left":null,"rate_limit_rpm":null},"callables":[]},
-  RotatedActionToken: {...part66,"revoked_token_ids":[],"unaffected_token_ids":[]},
+  RotatedActionToken: {...part67,"revoked_token_ids":[],"unaffected_token_ids":[]},
   Secret: {"id":"sec_06Wz1Xb4mJq0YcT7eKs2hU","object":"secret","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","metadata":{},"created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","name":"Payments API key","type":"bearer","status":"active","version":1,"fingerprint":"9f2c41d0a7b3e856","expires_at":null,"last_rotated_at":"2026-01-15T10:30:00.000Z","used_by":[]},
-  Token: part65,
-  UpstreamAnswer: part6,
+  Token: part66,
+  UpstreamAnswer: part5,
   Workspace: {"id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","object":"workspace","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","metadata":{},"created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","name":"Acme","slug":"acme","tier":"self_hosted","status":"active","settings":{"timezone":"UTC","locale":"en","execution_retention_days":30,"payload_capture":"all","allowed_hosts":[]}},
 }

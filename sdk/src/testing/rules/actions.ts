@@ -4,6 +4,7 @@ import type {
   ActionSchema,
   ActionVersion,
   CreateAction,
+  Grant,
   RotateActionToken,
   TestAction,
   UpdateAction,
@@ -11,20 +12,25 @@ import type {
 import { apiError, invalidBody, notFound } from '../api-error.ts'
 import { blanks } from '../generated/operations.ts'
 import { type Filters, pageOf } from '../list.ts'
-import { isObject, type Schema } from '../schema.ts'
-import { blank, getById, remove, type State } from '../state.ts'
+import { type Fields, isObject, type Schema } from '../schema.ts'
+import { blank, getById, remove, type State, type StoredToken } from '../state.ts'
 import { changesBetween, checkVersion, keyOf, type Rule, type RuleCall } from './call.ts'
 import { checkDefinition } from './definition.ts'
 import { executionFilters } from './executions.ts'
 import { judge } from './judge.ts'
 import { previewOf } from './preview.ts'
 import { createSecret } from './secrets.ts'
-import { createToken, replaceTokensOf } from './tokens.ts'
+import { createToken, replaceTokensOf, shown } from './tokens.ts'
 
 export const actions: Record<string, Rule> = {
   list: ({ state, query, listName }) => pageOf(state.actions, query, listName, filters),
 
-  create: (call) => createAction(call.state, call.body as unknown as CreateAction, keyOf(call).id),
+  create: (call) => {
+    const body = call.body as unknown as CreateAction
+    const action = createAction(call.state, body, keyOf(call).id)
+    if (body.auth_value !== undefined) call.touch([{ type: 'secret', id: String(action.secret_id) }])
+    return action
+  },
 
   get: ({ state, params }) => getById('action', state.actions, params.id),
 
@@ -32,21 +38,23 @@ export const actions: Record<string, Rule> = {
     const { state, params, body, ifVersion } = call
     const { auth_value, version, input_schema, ...changes } = body as UpdateAction
     const action = getById('action', state.actions, params.id)
-    checkVersion(action, ifVersion ?? version ?? null)
+    checkVersion(action, ifVersion)
+    checkVersion(action, version ?? null)
     checkTransition(action.status, changes.status ?? action.status)
     checkSlug(state, changes.slug, action)
     const secretId =
       auth_value === undefined ? (changes.secret_id ?? action.secret_id) : (changes.secret_id ?? null)
     const authType = changes.auth_type ?? action.auth_type
     checkSecret(authType, auth_value, changes.secret_id === null ? null : secretId)
-    const wanted = { ...changes, ...(input_schema && { input_schema: toJsonSchema(input_schema) }) }
+    const wanted = {
+      ...merged(action, changes),
+      ...(input_schema && { input_schema: toJsonSchema(input_schema) }),
+    }
     checkDefinition({ ...action, ...wanted } as Action)
-    return change(call, action, {
-      ...wanted,
-      ...(auth_value !== undefined && {
-        secret_id: secretOf(state, changes.name ?? action.name, authType, auth_value),
-      }),
-    })
+    if (auth_value === undefined) return change(call, action, wanted)
+    const secret_id = secretOf(state, changes.name ?? action.name, authType, auth_value)
+    call.touch([{ type: 'secret', id: secret_id }])
+    return change(call, action, { ...wanted, secret_id })
   },
 
   delete: ({ state, params, ifVersion }) => {
@@ -92,14 +100,12 @@ export const actions: Record<string, Rule> = {
   test: ({ state, params, body }) => {
     const { input = {}, token_id = null } = body as TestAction
     const action = getById('action', state.actions, params.id)
-    const grant =
-      token_id === null
-        ? null
-        : state.tokens
-            .find(({ id }) => id === token_id)
-            ?.grants.find(({ action_id }) => action_id === action.id)
-    if (grant === undefined) throw notFound()
-    return previewOf(action, judge(action, grant, null, { ...input }, state.now()))
+    if (token_id === null) return previewOf(action, judge(action, null, null, { ...input }, state.now()))
+    const token = state.tokens.find(({ id }) => id === token_id)
+    const grant = token?.grants.find(({ action_id }) => action_id === action.id)
+    if (!token || !grant) throw notFound()
+    const preview = previewOf(action, judge(action, grant, token, { ...input }, state.now()))
+    return isUsable(state, token, grant) ? preview : { ...preview, allowed: false, request: null }
   },
 
   rotateToken: (call) => {
@@ -107,6 +113,7 @@ export const actions: Record<string, Rule> = {
     const { grace_period_hours = 0, name, expires_at = null } = body as RotateActionToken
     const action = getById('action', state.actions, params.id)
     const replaced = replaceTokensOf(state, action.id, grace_period_hours)
+    call.touch(replaced.revoked_token_ids.map((id) => ({ type: 'token', id })))
     const wanted = { name: name ?? action.name, expires_at, action_ids: [action.id] }
     return { ...createToken(state, wanted, keyOf(call).id), ...replaced }
   },
@@ -125,6 +132,11 @@ export const actions: Record<string, Rule> = {
       params.execution_id,
     ),
 }
+
+const isUsable = (state: State, token: StoredToken, { max_uses, uses }: Grant): boolean =>
+  shown(state, token).status === 'active' &&
+  (token.not_before === null || token.not_before <= state.timestamp()) &&
+  (max_uses === null || uses < max_uses)
 
 const filters: Filters<Action> = {
   tag: ({ tags }, wanted) => tags.some((tag) => tag === wanted),
@@ -152,6 +164,29 @@ export const createAction = (
   state.actions.push(action)
   keepVersion(state, action, createdBy)
   return action
+}
+
+/** What is merged member by member, and what it begins from where there is none. */
+const parts: { readonly [name: string]: object } = {
+  query: {},
+  headers: {},
+  response: {},
+  annotations: {},
+  retry: { on: ['connection'] },
+  idempotency: { header: null, safe: false },
+}
+
+const merged = (action: Action, changes: object): Fields => {
+  const wanted = Object.entries(changes).map(([name, value]) => {
+    if (value === null || !parts[name]) return [name, value]
+    const whole = Object.entries({ ...(Reflect.get(action, name) ?? parts[name]), ...value })
+    const isTexts = name === 'query' || name === 'headers'
+    return [name, Object.fromEntries(whole.filter(([, member]) => !isTexts || member !== null))]
+  })
+  const fields: Fields = Object.fromEntries(wanted)
+  if (isObject(fields.retry) && fields.retry.max === undefined)
+    throw invalidBody([{ field: 'retry.max', message: 'is required' }])
+  return fields
 }
 
 /** Every change that a reader could miss is a new version. */

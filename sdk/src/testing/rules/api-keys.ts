@@ -20,17 +20,27 @@ export const apiKeys: Record<string, Rule> = {
 
   get: ({ state, params }) => shown(state, getById('API key', state.apiKeys, params.id)),
 
-  delete: ({ state, params }) => {
+  delete: ({ state, params, skipRecord }) => {
     const key = getById('API key', state.apiKeys, params.id)
-    const makers = state.apiKeys.filter((one) => makesKeys(state, one))
-    if (makers.length === 1 && makers[0] === key) {
-      throw apiError('in_use', {
-        message: 'This is the last key that can create keys: create another one first',
-      })
-    }
-    key.revoked_at ??= state.timestamp()
-    key.updated_at = state.timestamp()
+    checkNotLastKeyMaker(state, key)
+    if (key.revoked_at !== null) return skipRecord()
+    key.revoked_at = state.timestamp()
+    key.updated_at = key.revoked_at
   },
+}
+
+/** A key that ends earlier is no replacement: it can make none that lasts longer. */
+const checkNotLastKeyMaker = (state: State, key: StoredKey): void => {
+  const others = state.apiKeys.filter((one) => one !== key && makesKeys(state, one))
+  const lastsAsLong = ({ expires_at }: StoredKey) =>
+    expires_at === null || (key.expires_at !== null && expires_at >= key.expires_at)
+  if (!makesKeys(state, key) || others.some(lastsAsLong)) return
+  throw apiError('in_use', {
+    message:
+      others.length === 0
+        ? 'This is the last key that can create keys: create another one first'
+        : 'Other keys that can create keys end before this one: create one first that lasts as long',
+  })
 }
 
 const makesKeys = (state: State, key: StoredKey): boolean =>
@@ -62,7 +72,9 @@ export const createKey = (
 /** Nothing its maker lacks; without a wish the default, narrowed to what the maker has. */
 const grantedScopes = (own: readonly string[], wanted: readonly string[] | undefined): string[] => {
   const defaults = ['read', 'write']
-  const isMine = (scope: string) => expanded([scope]).every((one) => covers(own, one))
+  const isShorthand = (scope: string) => !scope.includes(':')
+  const isMine = (scope: string) =>
+    own.includes('*') || own.includes(scope) || (!isShorthand(scope) && covers(own, scope))
   if (wanted === undefined) {
     return defaults.every(isMine) ? defaults : expanded(defaults).filter((scope) => covers(own, scope))
   }

@@ -10,6 +10,8 @@ export type Actor =
   | { readonly kind: 'token'; readonly token: StoredToken; readonly until: string | null }
   | { readonly kind: 'nobody' }
 
+export type Target = { readonly type: string; readonly id: string }
+
 /** A request that was let in: its operation takes what it sent. */
 export interface RuleCall {
   readonly state: State
@@ -23,6 +25,10 @@ export interface RuleCall {
   readonly listName: string
   /** What a change altered, for its audit event. */
   readonly note: (changes: readonly Change[]) => void
+  /** What else was made or ended, for the targets of its audit event. */
+  readonly touch: (targets: readonly Target[]) => void
+  /** Leaves no audit event: what was asked for was so already. */
+  readonly skipRecord: () => void
 }
 
 /** What an operation does and answers with. Throws a `MockApiError` to refuse. */

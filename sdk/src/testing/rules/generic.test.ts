@@ -28,6 +28,8 @@ const ask = (verb: string, asked: Partial<RuleCall> = {}): unknown => {
     ifVersion: null,
     listName: 'widgets',
     note: () => undefined,
+    touch: () => undefined,
+    skipRecord: () => undefined,
     ...asked,
   }
   return generic(`widgets.${verb}`, row, example, call)

@@ -18,7 +18,11 @@ export const tokens: Record<string, Rule> = {
 
   get: ({ state, params }) => shown(state, getById('token', state.tokens, params.id)),
 
-  delete: ({ state, params }) => revoke(state, getById('token', state.tokens, params.id)),
+  delete: ({ state, params, skipRecord }) => {
+    const token = getById('token', state.tokens, params.id)
+    if (token.revoked_at === null) revoke(state, token)
+    else skipRecord()
+  },
 
   rotate: ({ state, params, body, note }) => {
     const { grace_period_hours = 0 } = body as RotateToken

@@ -4,10 +4,11 @@ import type { Ctx, HandlersOf } from '../../http/handlers.ts'
 import { notFound } from '../../http/problem.ts'
 import { checkDefinition, compileAction } from '../../proxy/compile.ts'
 import { preview } from '../../proxy/preview.ts'
+import { shapeOutputSchema } from '../../proxy/redact-output.ts'
 import { shownSchema } from '../../proxy/schema.ts'
 import { getExecution, hasExecutions, listExecutions } from '../executions/public.ts'
 import { storeNewSecret } from '../secrets/public.ts'
-import { findGrant, issueTokenFor } from '../tokens/public.ts'
+import { getToken, issueTokenFor, isUsable } from '../tokens/public.ts'
 import {
   deleteAction,
   findAction,
@@ -23,6 +24,7 @@ import {
 } from './queries.ts'
 import {
   type ActionDraft,
+  bumped,
   checkActivation,
   checkSecret,
   checkTransition,
@@ -32,6 +34,7 @@ import {
   freeSlug,
   merged,
   restored,
+  wantsCheck,
   wantsSlot,
 } from './rules.ts'
 
@@ -75,23 +78,19 @@ export const actions: HandlersOf<'actions'> = {
     const { sql, actor, clock, note, ifVersion } = ctx
     const { auth_value, version, ...changes } = body
     const before = await getActionForUpdate(sql, actor.workspaceId, params.id)
-    checkVersion(before, ifVersion ?? version ?? null)
-    const draft = merged(before, changes, clock.now())
+    checkVersion(before, ifVersion)
+    checkVersion(before, version ?? null)
+    const draft = merged(before, changes)
     checkTransition(before.status, draft.status)
     checkSecret(
       draft.auth_type,
       auth_value,
       auth_value === undefined ? draft.secret_id : (changes.secret_id ?? null),
     )
-    checkStorable(ctx, draft)
+    if (wantsCheck(before, draft)) checkStorable(ctx, draft)
     if (wantsSlot(before.status, draft.status)) checkActivation(await lockPlan(sql, actor.workspaceId))
-    const after = await updateAction(
-      sql,
-      actor.workspaceId,
-      before,
-      await withOwnSecret(ctx, draft, auth_value),
-      actor.id,
-    )
+    const wanted = bumped(before, await withOwnSecret(ctx, draft, auth_value), clock.now())
+    const after = await updateAction(sql, actor.workspaceId, before, wanted, actor.id)
     note(changesBetween(before, after))
     return { status: 200, body: after }
   },
@@ -114,38 +113,48 @@ export const actions: HandlersOf<'actions'> = {
     const before = await getActionForUpdate(sql, actor.workspaceId, params.id)
     checkVersion(before, ifVersion)
     const { definition } = await getActionVersion(sql, actor.workspaceId, before.id, params.version)
-    const draft = restored(before, definition, clock.now())
+    const draft = restored(before, definition)
     checkStorable(ctx, draft)
-    const after = await updateAction(sql, actor.workspaceId, before, draft, actor.id)
+    const wanted = bumped(before, draft, clock.now())
+    const after = await updateAction(sql, actor.workspaceId, before, wanted, actor.id)
     note(changesBetween(before, after))
     return { status: 200, body: after }
   },
 
   async getSchema({ params }, { sql, actor }) {
-    const { id, version, input_schema, output_schema, fixed_input } = await getAction(
+    const { id, version, input_schema, output_schema, fixed_input, response } = await getAction(
       sql,
       actor.workspaceId,
       params.id,
     )
-    const shown = { ...shownSchema(input_schema, fixed_input ?? {}) }
     return {
       status: 200,
-      body: { object: 'action_schema', action_id: id, version, input_schema: shown, output_schema },
+      body: {
+        object: 'action_schema',
+        action_id: id,
+        version,
+        input_schema: { ...shownSchema(input_schema, fixed_input ?? {}) },
+        output_schema: output_schema && { ...shapeOutputSchema(output_schema, response) },
+      },
     }
   },
 
   async test({ params, body }, { sql, actor, clock }) {
     const action = await getAction(sql, actor.workspaceId, params.id)
-    const grant =
-      body.token_id === null ? null : await findGrant(sql, actor.workspaceId, body.token_id, action.id)
-    if (body.token_id !== null && grant === null) throw notFound()
+    const now = clock.now()
     const definition = definitionOf(action)
     const loaded = { id: action.id, version: action.version, definition, compiled: compileAction(definition) }
-    return { status: 200, body: preview(null, loaded, grant, body.input, clock.now()) }
+    if (body.token_id === null) return { status: 200, body: preview(null, loaded, null, body.input, now) }
+    const token = await getToken(sql, actor.workspaceId, body.token_id, now.toISOString())
+    const grant = token.grants.find(({ action_id }) => action_id === action.id)
+    if (!grant) throw notFound()
+    const judged = preview({ revision: token.updated_at }, loaded, grant, body.input, now)
+    return { status: 200, body: isUsable(token, grant, now) ? judged : { ...judged, ...refused } }
   },
 
   async rotateToken({ params, body }, ctx) {
-    const action = await getAction(ctx.sql, ctx.actor.workspaceId, params.id)
+    // Locked, or rotations at once would each leave a token.
+    const action = await getActionForUpdate(ctx.sql, ctx.actor.workspaceId, params.id)
     return { status: 201, body: await issueTokenFor(ctx, action, body) }
   },
 
@@ -172,6 +181,8 @@ const checkStorable = ({ actor, deps }: Ctx, draft: ActionDraft): void =>
     allowedHosts: actor.workspace.settings.allowed_hosts,
   })
 
+const refused = { allowed: false, request: null } as const
+
 /** An `auth_value` becomes a secret of its own, named after the action. */
 const withOwnSecret = async (
   ctx: Ctx,
@@ -186,6 +197,7 @@ const withOwnSecret = async (
     expires_at: null,
     metadata: {},
   })
+  ctx.touch([{ type: 'secret', id: secret.id }])
   return { ...draft, secret_id: secret.id }
 }
 

@@ -75,13 +75,10 @@ export const getActionForUpdate = async (sql: Sql, workspaceId: string, id: stri
 export const updateAction = async (
   sql: Sql,
   workspaceId: string,
-  before: Action,
-  draft: ActionDraft,
+  before: Pick<Action, 'version'>,
+  action: ActionDraft,
   createdBy: string,
 ): Promise<Action> => {
-  // A new secret for `auth_value` changes the definition after the version was counted.
-  const isNewSecret = draft.secret_id !== before.secret_id && draft.version === before.version
-  const action = isNewSecret ? { ...draft, version: before.version + 1 } : draft
   const rows = await sql<Row[]>`
     update actions
     set name = ${action.name}, slug = ${action.slug}, status = ${action.status}, version = ${action.version},
@@ -148,19 +145,22 @@ const insertVersion = async (
 }
 
 /**
- * Locks the workspace and counts what its plan limits. Not `for update`: that would wait for every row that is
- * being added under the workspace, audit events among them, which wait for this change in their turn.
+ * Locks the workspace and counts what its plan limits. The plan is read by the next statement: the one that waits
+ * for the lock has looked at the plans before, and finds none for a tier that changed meanwhile. Not `for update`:
+ * that would wait for every row that is being added under the workspace, audit events among them, which wait for
+ * this change in their turn.
  */
 export const lockPlan = async (
   sql: Sql,
   workspaceId: string,
 ): Promise<{ limit: number | null; active: number }> => {
+  await sql`select id from workspaces where id = ${workspaceId} for no key update`
   const [plan] = await sql<{ limit: number | null }[]>`
     select p.active_actions as limit
     from workspaces w join plans p on p.tier = w.tier
-    where w.id = ${workspaceId}
-    for no key update of w`
-  if (!plan || plan.limit === null) return { limit: null, active: 0 }
+    where w.id = ${workspaceId}`
+  if (!plan) throw new Error('The workspace has no plan')
+  if (plan.limit === null) return { limit: null, active: 0 }
   const [count] = await sql<{ active: number }[]>`
     select count(*) as active from actions where workspace_id = ${workspaceId} and status = 'active'`
   return { limit: plan.limit, active: count?.active ?? 0 }

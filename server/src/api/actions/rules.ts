@@ -1,10 +1,15 @@
 import {
   type Action,
   type ActionDefinition,
+  Annotations,
   type CreateAction,
+  ResponsePolicy,
+  RetryPolicy,
   reservedSlugs,
   type UpdateAction,
+  UpstreamIdempotency,
 } from '@narrowapi/contract'
+import { z } from 'zod'
 import { changesBetween } from '../../changes.ts'
 import { ApiError, type ErrorDetail } from '../../errors.ts'
 import { toJsonSchema } from '../../proxy/schema.ts'
@@ -24,23 +29,59 @@ export const draftFor = ({ now, input_schema, ...action }: NewAction): ActionDra
 
 type Changes = Omit<UpdateAction, 'auth_value' | 'version'>
 
-/** JSON merge patch: what is absent stays. */
-export const merged = (before: Action, changes: Changes, now: Date): ActionDraft => {
-  const { input_schema, ...rest } = changes
-  const set = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined))
-  const draft = {
-    ...before,
-    ...set,
-    ...(input_schema === undefined ? {} : { input_schema: { ...toJsonSchema(input_schema) } }),
+/** JSON merge patch: what is absent stays, also inside the members whose own members mean something alone. */
+export const merged = (before: Action, changes: Changes): ActionDraft => {
+  const { input_schema, query, headers, response, annotations, retry, idempotency, ...rest } = changes
+  const wanted = {
+    ...rest,
+    input_schema: input_schema && { ...toJsonSchema(input_schema) },
+    query: query && mergedTexts(before.query, query),
+    headers: headers && mergedTexts(before.headers, headers),
+    ...mergedParts(before, { response, annotations, retry, idempotency }),
   }
-  return bumped(before, draft, now)
+  const set = Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined))
+  return { ...before, ...set }
 }
 
-export const restored = (before: Action, definition: ActionDefinition, now: Date): ActionDraft =>
-  bumped(before, { ...before, ...definition }, now)
+const mergedTexts = (
+  before: Record<string, string> | null,
+  changes: Record<string, string | null>,
+): Record<string, string> => {
+  const texts = Object.entries({ ...before, ...changes })
+  return Object.fromEntries(texts.filter((entry): entry is [string, string] => entry[1] !== null))
+}
+
+const Parts = z
+  .object({
+    response: ResponsePolicy,
+    annotations: Annotations,
+    retry: RetryPolicy.nullable(),
+    idempotency: UpstreamIdempotency.nullable(),
+  })
+  .partial()
+type Parts = z.output<typeof Parts>
+
+/** Where there was none, what is given begins from the defaults, and must have what has no default. */
+const mergedParts = (before: Action, changes: { [N in keyof Parts]: Changes[N] }): Parts => {
+  const part = (name: keyof Parts) => changes[name] && { ...before[name], ...changes[name] }
+  const parts = Parts.safeParse({
+    response: part('response'),
+    annotations: part('annotations'),
+    retry: part('retry'),
+    idempotency: part('idempotency'),
+  })
+  if (parts.success) return parts.data
+  const details = parts.error.issues.map(({ path, message }) => ({ field: path.join('.'), message }))
+  throw new ApiError('validation_failed', 'request body is invalid', { details })
+}
+
+export const restored = (before: Action, definition: ActionDefinition): ActionDraft => ({
+  ...before,
+  ...definition,
+})
 
 /** Every change that a reader could miss counts: `If-Match` then catches them all. */
-const bumped = (before: Action, draft: ActionDraft, now: Date): ActionDraft =>
+export const bumped = (before: Action, draft: ActionDraft, now: Date): ActionDraft =>
   changesBetween(before, draft).length === 0
     ? draft
     : { ...draft, version: before.version + 1, updated_at: now.toISOString() }
@@ -103,6 +144,11 @@ export const checkSecret = (
   }
   if (details.length > 0) throw new ApiError('validation_failed', 'request body is invalid', { details })
 }
+
+/** Whether it must be looked at again: an action that could no longer be stored can still be paused or archived. */
+export const wantsCheck = (before: Action, draft: ActionDraft): boolean =>
+  wantsSlot(before.status, draft.status) ||
+  changesBetween(definitionOf(before), definitionOf(draft)).length > 0
 
 export const wantsSlot = (from: Action['status'], to: Action['status']): boolean =>
   from !== 'active' && to === 'active'

@@ -3,11 +3,11 @@ import { describeCredential, hashCredential, newCredential } from '../../credent
 import type { HandlersOf } from '../../http/handlers.ts'
 import { checkFuture } from '../../times.ts'
 import {
-  countKeyMakers,
   getApiKey,
   getApiKeyForUpdate,
   insertApiKey,
   listApiKeys,
+  listKeyMakers,
   revokeApiKey,
 } from './queries.ts'
 import { checkNotLastKeyMaker, grantedAddresses, grantedExpiry, grantedScopes } from './rules.ts'
@@ -45,11 +45,12 @@ export const apiKeys: HandlersOf<'apiKeys'> = {
     }
   },
 
-  async delete({ params }, { sql, actor, clock }) {
+  async delete({ params }, { sql, actor, clock, skipRecord }) {
     const now = clock.now().toISOString()
     const key = await getApiKeyForUpdate(sql, actor.workspaceId, params.id, now)
-    checkNotLastKeyMaker(key, await countKeyMakers(sql, actor.workspaceId, now))
-    await revokeApiKey(sql, actor.workspaceId, key.id, now)
+    checkNotLastKeyMaker(key, await listKeyMakers(sql, actor.workspaceId, now))
+    if (key.status === 'revoked') skipRecord()
+    else await revokeApiKey(sql, actor.workspaceId, key.id, now)
     return { status: 204, body: undefined }
   },
 }

@@ -3,7 +3,7 @@ import { type CommonFilters, commonFilters } from '../../db/filters.ts'
 import { type Keyset, keysetClauses } from '../../db/keyset.ts'
 import { json, type Sql } from '../../db/sql.ts'
 import { ApiError } from '../../errors.ts'
-import { makesKeys } from './rules.ts'
+import { type KeyMaker, makesKeys } from './rules.ts'
 
 const status = (sql: Sql, now: string) => sql`
   case
@@ -76,18 +76,18 @@ export const getApiKeyForUpdate = async (
   return getApiKey(sql, workspaceId, id, now)
 }
 
-export const countKeyMakers = async (sql: Sql, workspaceId: string, now: string): Promise<number> => {
-  const keys = await sql<Pick<ApiKey, 'scopes' | 'status'>[]>`
-    select scopes, ${status(sql, now)} as status
+export const listKeyMakers = async (sql: Sql, workspaceId: string, now: string): Promise<KeyMaker[]> => {
+  const keys = await sql<KeyMaker[]>`
+    select id, scopes, ${status(sql, now)} as status, expires_at
     from api_keys
     where workspace_id = ${workspaceId} and revoked_at is null`
-  return keys.filter(makesKeys).length
+  return keys.filter(makesKeys)
 }
 
 export const revokeApiKey = async (sql: Sql, workspaceId: string, id: string, now: string): Promise<void> => {
   await sql`
     update api_keys
-    set revoked_at = coalesce(revoked_at, ${now}), updated_at = ${now}
+    set revoked_at = ${now}, updated_at = ${now}
     where workspace_id = ${workspaceId} and id = ${id}`
 }
 

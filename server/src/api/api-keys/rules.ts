@@ -10,8 +10,9 @@ export const grantedScopes = (
   own: readonly GrantedScope[],
   wanted: readonly GrantedScope[] | undefined,
 ): GrantedScope[] => {
-  const mine = expandScopes(own)
-  const isMine = (scope: GrantedScope) => [...expandScopes([scope])].every((each) => mine.has(each))
+  const mine = new Set<GrantedScope>([...own, ...expandScopes(own)])
+  // A shorthand also stands for what is added one day, so holding all that it means today is not enough.
+  const isMine = (scope: GrantedScope) => mine.has('*') || mine.has(scope)
   if (wanted === undefined) {
     return defaultScopes.every(isMine)
       ? [...defaultScopes]
@@ -61,7 +62,18 @@ export const grantedAddresses = (
 export const makesKeys = (key: Pick<ApiKey, 'scopes' | 'status'>): boolean =>
   key.status === 'active' && expandScopes(key.scopes).has('api-keys:write')
 
-export const checkNotLastKeyMaker = (key: ApiKey, keyMakers: number): void => {
-  if (!makesKeys(key) || keyMakers > 1) return
-  throw new ApiError('in_use', 'This is the last key that can create keys: create another one first')
+export type KeyMaker = Pick<ApiKey, 'id' | 'scopes' | 'status' | 'expires_at'>
+
+/** A key that ends earlier is no replacement: it can make none that lasts longer. */
+export const checkNotLastKeyMaker = (key: KeyMaker, keyMakers: readonly KeyMaker[]): void => {
+  const others = keyMakers.filter(({ id }) => id !== key.id)
+  const lastsAsLong = ({ expires_at }: KeyMaker) =>
+    expires_at === null || (key.expires_at !== null && expires_at >= key.expires_at)
+  if (!makesKeys(key) || others.some(lastsAsLong)) return
+  throw new ApiError(
+    'in_use',
+    others.length === 0
+      ? 'This is the last key that can create keys: create another one first'
+      : 'Other keys that can create keys end before this one: create one first that lasts as long',
+  )
 }

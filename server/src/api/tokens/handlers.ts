@@ -20,10 +20,11 @@ export const tokens: HandlersOf<'tokens'> = {
     return { status: 200, body: await getToken(sql, actor.workspaceId, params.id, clock.now().toISOString()) }
   },
 
-  async delete({ params }, { sql, actor, clock }) {
+  async delete({ params }, { sql, actor, clock, skipRecord }) {
     const now = clock.now().toISOString()
     const token = await getTokenForUpdate(sql, actor.workspaceId, params.id, now)
-    await revokeToken(sql, actor.workspaceId, token.id, now)
+    if (token.status === 'revoked') skipRecord()
+    else await revokeToken(sql, actor.workspaceId, token.id, now)
     return { status: 204, body: undefined }
   },
 

@@ -63,7 +63,7 @@ export const issueTokenFor = async (
   action: { id: string; name: string },
   request: { name?: string | undefined; expires_at: string | null; grace_period_hours: number },
 ): Promise<CreatedToken & { revoked_token_ids: string[]; unaffected_token_ids: string[] }> => {
-  const { sql, actor, clock } = ctx
+  const { sql, actor, clock, touch } = ctx
   const now = clock.now()
   const old = await listTokensOfAction(sql, actor.workspaceId, action.id, now.toISOString())
   const ending = old.filter((token) => token.action_ids.length === 1)
@@ -76,6 +76,7 @@ export const issueTokenFor = async (
       until: request.grace_period_hours === 0 ? null : graceEnd(now, request.grace_period_hours, null),
     },
   )
+  touch(ending.map(({ id }) => ({ type: 'token', id })))
   const created = await createToken(ctx, {
     ...plain,
     name: request.name ?? action.name,

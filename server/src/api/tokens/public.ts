@@ -1,3 +1,4 @@
 export { issueTokenFor } from './issue.ts'
 /** What actions may ask of tokens. */
-export { findGrant } from './queries.ts'
+export { getToken } from './queries.ts'
+export { isUsable } from './rules.ts'

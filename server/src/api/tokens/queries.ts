@@ -3,7 +3,6 @@ import { type CommonFilters, commonFilters } from '../../db/filters.ts'
 import { type Keyset, keysetClauses } from '../../db/keyset.ts'
 import { json, type Sql } from '../../db/sql.ts'
 import { ApiError } from '../../errors.ts'
-import type { HeldGrant } from '../../proxy/authority.ts'
 import type { NewToken } from './rules.ts'
 
 const status = (sql: Sql, now: string) => sql`
@@ -111,7 +110,7 @@ export const getTokenForUpdate = async (
 export const revokeToken = async (sql: Sql, workspaceId: string, id: string, now: string): Promise<void> => {
   await sql`
     update tokens
-    set revoked_at = coalesce(revoked_at, ${now}), updated_at = ${now}
+    set revoked_at = ${now}, updated_at = ${now}
     where workspace_id = ${workspaceId} and id = ${id}`
 }
 
@@ -169,19 +168,6 @@ export const getGrantedActions = (sql: Sql, workspaceId: string, ids: readonly s
   select id, status, definition
   from actions
   where workspace_id = ${workspaceId} and id = any (${[...ids]})`
-
-export const findGrant = async (
-  sql: Sql,
-  workspaceId: string,
-  tokenId: string,
-  actionId: string,
-): Promise<HeldGrant | null> => {
-  const [grant] = await sql<HeldGrant[]>`
-    select action_id, constraints, fixed_input, max_uses
-    from token_grants
-    where workspace_id = ${workspaceId} and token_id = ${tokenId} and action_id = ${actionId}`
-  return grant ?? null
-}
 
 const missing = (): never => {
   throw new ApiError('not_found', 'There is no token with this id')

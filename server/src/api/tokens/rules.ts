@@ -61,6 +61,16 @@ export const checkGrants = (
   })
 }
 
+/** Whether a call with this grant would get past its token. From where it comes only the call knows. */
+export const isUsable = (
+  { status, not_before }: Pick<Token, 'status' | 'not_before'>,
+  { max_uses, uses }: Pick<Token['grants'][number], 'max_uses' | 'uses'>,
+  now: Date,
+): boolean =>
+  status === 'active' &&
+  (not_before === null || not_before <= now.toISOString()) &&
+  (max_uses === null || uses < max_uses)
+
 export const checkRotation = ({ status }: Pick<Token, 'status'>): void => {
   if (status === 'active') return
   throw new ApiError('invalid_state', `A token that is ${status} cannot be rotated: create a new one`)
