@@ -1379,7 +1379,7 @@ export interface components {
          */
         Constraint: {
             /**
-             * @description JSON Pointer into the input; inside `each`, into the item ("" is the item itself)
+             * @description JSON Pointer into the input or, in `each`, the item
              * @example /amount
              */
             path: string;
@@ -1392,7 +1392,7 @@ export interface components {
             value: string | number | boolean | null;
         } | {
             /**
-             * @description JSON Pointer into the input; inside `each`, into the item ("" is the item itself)
+             * @description JSON Pointer into the input or, in `each`, the item
              * @example /amount
              */
             path: string;
@@ -1405,7 +1405,7 @@ export interface components {
             value: (string | number | boolean | null)[];
         } | {
             /**
-             * @description JSON Pointer into the input; inside `each`, into the item ("" is the item itself)
+             * @description JSON Pointer into the input or, in `each`, the item
              * @example /amount
              */
             path: string;
@@ -1421,7 +1421,7 @@ export interface components {
             value: number | string;
         } | {
             /**
-             * @description JSON Pointer into the input; inside `each`, into the item ("" is the item itself)
+             * @description JSON Pointer into the input or, in `each`, the item
              * @example /amount
              */
             path: string;
@@ -1434,7 +1434,7 @@ export interface components {
             value: number;
         } | {
             /**
-             * @description JSON Pointer into the input; inside `each`, into the item ("" is the item itself)
+             * @description JSON Pointer into the input or, in `each`, the item
              * @example /amount
              */
             path: string;
@@ -1447,7 +1447,7 @@ export interface components {
             value: string;
         } | {
             /**
-             * @description JSON Pointer into the input; inside `each`, into the item ("" is the item itself)
+             * @description JSON Pointer into the input or, in `each`, the item
              * @example /amount
              */
             path: string;
@@ -1460,7 +1460,7 @@ export interface components {
             value: number;
         } | {
             /**
-             * @description JSON Pointer into the input; inside `each`, into the item ("" is the item itself)
+             * @description JSON Pointer into the input or, in `each`, the item
              * @example /amount
              */
             path: string;
@@ -1473,7 +1473,7 @@ export interface components {
             value: string[];
         } | {
             /**
-             * @description JSON Pointer into the input; inside `each`, into the item ("" is the item itself)
+             * @description JSON Pointer into the input or, in `each`, the item
              * @example /amount
              */
             path: string;
@@ -1484,7 +1484,7 @@ export interface components {
             op: "unique";
         } | {
             /**
-             * @description JSON Pointer into the input; inside `each`, into the item ("" is the item itself)
+             * @description JSON Pointer into the input or, in `each`, the item
              * @example /amount
              */
             path: string;
@@ -1495,7 +1495,7 @@ export interface components {
             op: "required" | "absent";
         } | {
             /**
-             * @description JSON Pointer into the input; inside `each`, into the item ("" is the item itself)
+             * @description JSON Pointer into the input or, in `each`, the item
              * @example /amount
              */
             path: string;
@@ -1504,11 +1504,11 @@ export interface components {
              * @constant
              */
             op: "each";
-            /** @description Paths begin at the item */
+            /** @description Paths begin at the item, which is "" itself */
             constraints: components["schemas"]["Constraint"][];
         } | {
             /**
-             * @description JSON Pointer into the input; inside `each`, into the item ("" is the item itself)
+             * @description JSON Pointer into the input or, in `each`, the item
              * @example /amount
              */
             path: string;
@@ -1560,7 +1560,7 @@ export interface components {
          */
         ConstraintInput: {
             /**
-             * @description JSON Pointer into the input; inside `each`, into the item ("" is the item itself)
+             * @description JSON Pointer into the input or, in `each`, the item
              * @example /amount
              */
             path: string;
@@ -1573,7 +1573,7 @@ export interface components {
             value: string | number | boolean | null;
         } | {
             /**
-             * @description JSON Pointer into the input; inside `each`, into the item ("" is the item itself)
+             * @description JSON Pointer into the input or, in `each`, the item
              * @example /amount
              */
             path: string;
@@ -1586,7 +1586,7 @@ export interface components {
             value: (string | number | boolean | null)[];
         } | {
             /**
-             * @description JSON Pointer into the input; inside `each`, into the item ("" is the item itself)
+             * @description JSON Pointer into the input or, in `each`, the item
              * @example /amount
              */
             path: string;
@@ -1602,7 +1602,7 @@ export interface components {
             value: number | string;
         } | {
             /**
-             * @description JSON Pointer into the input; inside `each`, into the item ("" is the item itself)
+             * @description JSON Pointer into the input or, in `each`, the item
              * @example /amount
              */
             path: string;
@@ -1615,7 +1615,7 @@ export interface components {
             value: number;
         } | {
             /**
-             * @description JSON Pointer into the input; inside `each`, into the item ("" is the item itself)
+             * @description JSON Pointer into the input or, in `each`, the item
              * @example /amount
              */
             path: string;
@@ -1628,7 +1628,7 @@ export interface components {
             value: string;
         } | {
             /**
-             * @description JSON Pointer into the input; inside `each`, into the item ("" is the item itself)
+             * @description JSON Pointer into the input or, in `each`, the item
              * @example /amount
              */
             path: string;
@@ -1641,7 +1641,7 @@ export interface components {
             value: number;
         } | {
             /**
-             * @description JSON Pointer into the input; inside `each`, into the item ("" is the item itself)
+             * @description JSON Pointer into the input or, in `each`, the item
              * @example /amount
              */
             path: string;
@@ -1654,7 +1654,7 @@ export interface components {
             value: string[];
         } | {
             /**
-             * @description JSON Pointer into the input; inside `each`, into the item ("" is the item itself)
+             * @description JSON Pointer into the input or, in `each`, the item
              * @example /amount
              */
             path: string;
@@ -1665,7 +1665,7 @@ export interface components {
             op: "unique";
         } | {
             /**
-             * @description JSON Pointer into the input; inside `each`, into the item ("" is the item itself)
+             * @description JSON Pointer into the input or, in `each`, the item
              * @example /amount
              */
             path: string;
@@ -1676,7 +1676,7 @@ export interface components {
             op: "required" | "absent";
         } | {
             /**
-             * @description JSON Pointer into the input; inside `each`, into the item ("" is the item itself)
+             * @description JSON Pointer into the input or, in `each`, the item
              * @example /amount
              */
             path: string;
@@ -1685,11 +1685,11 @@ export interface components {
              * @constant
              */
             op: "each";
-            /** @description Paths begin at the item */
+            /** @description Paths begin at the item, which is "" itself */
             constraints: components["schemas"]["ConstraintInput"][];
         } | {
             /**
-             * @description JSON Pointer into the input; inside `each`, into the item ("" is the item itself)
+             * @description JSON Pointer into the input or, in `each`, the item
              * @example /amount
              */
             path: string;

@@ -73,7 +73,7 @@ export const fieldsOf = (item: z.ZodObject) =>
   choiceOf(Object.keys(item.shape))
     .optional()
     .meta({
-      description: 'Only these fields of each object; `id` and `object` always stay',
+      description: 'Only these fields; `id` and `object` always stay',
       examples: ['id,created_at'],
     })
 

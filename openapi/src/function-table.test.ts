@@ -22,7 +22,7 @@ test('makes one function of every operation, which carries its own route', () =>
 
 test('says of each in short what it does and throws, and which method tells the rest', () => {
   expect(text).toContain(`/**
- * Delete an action. As the method \`narrow.actions.delete\`.
+ * Delete an action. \`narrow.actions.delete\`.
  * @throws {NarrowApiError} with \`not_found\`, \`version_conflict\`
  */
 export const actionsDelete`)

@@ -40,7 +40,7 @@ const printFunction = (method: Method, table: RouteTable): string => {
 }
 
 const docOf = ({ noun, name, summary, throws }: Method): string[] => [
-  `${summary} As the method \`narrow.${noun}.${name}\`.`,
+  `${summary} \`narrow.${noun}.${name}\`.`,
   ...throws,
 ]
 

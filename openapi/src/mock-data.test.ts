@@ -40,9 +40,9 @@ describe('the data of the mock', () => {
 
   it('types each operation by what it takes and gives', () => {
     expect(text).toContain(
-      "'actions.listVersions': { path: '/api/v1/actions/{id}/versions'; query: ListActionVersionsQuery; data: PageData<ActionVersion> }",
+      "'actions.listVersions': { params: 'id'; query: ListActionVersionsQuery; data: PageData<ActionVersion> }",
     )
-    expect(text).toContain("'secrets.delete': { path: '/api/v1/secrets/{id}'; data: undefined }")
-    expect(text).toContain("'x.execute': { path: '/x/{action_id}'; body: CallInput; data: UpstreamAnswer }")
+    expect(text).toContain("'secrets.delete': { params: 'id'; data: undefined }")
+    expect(text).toContain("'x.execute': { params: 'action_id'; body: CallInput; data: UpstreamAnswer }")
   })
 })

@@ -81,16 +81,18 @@ const shapeOf = ({ path, query, body, paged }: Row, method: Method | undefined):
   const taken = parameters.at(-2)?.type.replace('<F>', `<Fields<${answered}>>`)
   const input = query ? `query: ${taken}; ` : body ? `body: ${taken}; ` : ''
   const data = answered === 'void' ? 'undefined' : paged ? `PageData<${answered}>` : answered
-  return `{ path: '${path}'; ${input}data: ${data} }`
+  const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => `'${name}'`)
+  const params = names.length > 0 ? `params: ${names.join(' | ')}; ` : ''
+  return `{ ${params}${input}data: ${data} }`
 }
 
 const rowOf = (route: ContractRoute, path: string, operation: Operation, schemas: Schemas) => {
-  const { auth = 'key', scope, audit, versioned, raises } = route.metadata
+  const { auth, scope, audit, versioned, raises } = route.metadata
   const answer = answerOf(operation, schemas)
   return {
     method: route.method,
     path,
-    auth,
+    ...(auth && auth !== 'key' && { auth }),
     ...(scope && { scope }),
     ...(audit && { audit }),
     status: Number(Object.keys(operation.responses).find((status) => status < '300') ?? 200),
@@ -126,6 +128,7 @@ const answerOf = (operation: Operation, schemas: Schemas): { name: string; isLis
 
 const inputOf = ({ parameters, requestBody }: Operation): { query?: Schema; body?: Schema } => {
   const query = parameters.flatMap((one) => ('in' in one && one.in === 'query' ? [one] : []))
+  const needed = query.flatMap(({ name, required }) => (required ? [name] : []))
   return {
     ...(query.length > 0 && {
       query: {
@@ -134,8 +137,7 @@ const inputOf = ({ parameters, requestBody }: Operation): { query?: Schema; body
           // Which fields there are to choose from, the blanks say.
           query.map(({ name, schema }) => [name, name === 'fields' ? { type: 'array' } : bare(schema)]),
         ),
-        required: query.flatMap(({ name, required }) => (required ? [name] : [])),
-        additionalProperties: false,
+        ...(needed.length > 0 && { required: needed }),
       },
     }),
     ...(requestBody && { body: bare(requestBody.content['application/json'].schema) }),
@@ -151,10 +153,10 @@ const bare = (schema: Schema): Schema => {
     ...($ref && { $ref: nameOf($ref) }),
     ...(properties && { properties: mapValues(properties, bare) }),
     ...(items && { items: bare(items) }),
-    ...(additionalProperties !== undefined && {
-      additionalProperties:
-        typeof additionalProperties === 'object' ? bare(additionalProperties) : additionalProperties,
-    }),
+    ...(typeof additionalProperties === 'object' && { additionalProperties: bare(additionalProperties) }),
+    // An object with members is closed to the mock unless it is said to be open.
+    ...(properties && additionalProperties === undefined && { additionalProperties: true }),
+    ...(!properties && additionalProperties === false && { additionalProperties: false }),
     ...(rest.propertyNames && { propertyNames: bare(rest.propertyNames) }),
     ...(rest.anyOf && { anyOf: all(rest.anyOf) }),
     ...(rest.oneOf && { oneOf: all(rest.oneOf) }),

@@ -8,7 +8,7 @@ export const printStatusErrors = (table: ErrorTable): string => {
   const statuses = [...new Set(Object.values(table).map(({ status }) => status))].sort()
   const classes = statuses.map((status) => {
     const codes = Object.keys(table).filter((code) => table[code]?.status === status)
-    return `/** ${status}: ${codes.map((code) => `\`${code}\``).join(', ')}. */
+    return `/** Status ${status}. */
 export class ${nameOf(status)} extends NarrowApiError {
   static override is(error: NarrowError): boolean {
     return super.is(error) && (error as NarrowApiError).status === ${status}

@@ -1,6 +1,6 @@
 import { NarrowError } from './error.ts'
 import type { CallResponse } from './response.ts'
-import { isRetryable, serverWishMs } from './retry.ts'
+import { isRetryable, serverWishMs, toMs } from './retry.ts'
 
 /** Takes the data from an answer, or throws it as an error, without the key that may stand in it. */
 export type Read<Data = unknown> = (answer: CallResponse, text: string, key: string) => Data
@@ -18,19 +18,21 @@ export const fail: Read<never> = (answer, text, key) => {
   const body = parseBody(text, key)
   // Text has none of these, and what else answers in the place of NarrowAPI may have any.
   const { error, message, details, request_id, retry_after_seconds }: ErrorBody = Object(body)
-  const code = headers.get('x-narrowapi-error') ?? (typeof error === 'string' ? error : 'unexpected_response')
+  const code = headers.get('x-narrowapi-error') ?? toText(error) ?? 'unexpected_response'
   const guess = `${facts.operation}: ${facts.status}, not by NarrowAPI; check baseUrl`
-  throw new NarrowError('NarrowApiError', code, message ?? guess, {
+  throw new NarrowError('NarrowApiError', code, toText(message) ?? guess, {
     ...facts,
     // Browsers hide headers from other origins unless the server allows them; the body says the same.
-    requestId: answer.requestId ?? request_id,
+    requestId: answer.requestId ?? toText(request_id),
     rateLimit: answer.rateLimit,
-    retryAfterMs: serverWishMs(answer) ?? (retry_after_seconds && retry_after_seconds * 1000),
+    retryAfterMs: serverWishMs(answer) ?? toMs(JSON.stringify(retry_after_seconds), 1000),
     body,
     details: [details ?? []].flat(),
     retryable: isRetryable(answer, code),
   })
 }
+
+const toText = (value: unknown) => (typeof value === 'string' ? value : undefined)
 
 /** Whatever stands between may quote a request in its error. Too short a key could be any word of the text. */
 export const parseBody = (text: string, key: string): unknown => {
@@ -51,8 +53,8 @@ export const isOk = ({ status }: { readonly status: number }): boolean => /^2/.t
 
 interface ErrorBody {
   readonly error?: unknown
-  readonly message?: string
+  readonly message?: unknown
   readonly details?: unknown
-  readonly request_id?: string
-  readonly retry_after_seconds?: number
+  readonly request_id?: unknown
+  readonly retry_after_seconds?: unknown
 }

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { NarrowAPI } from './client.ts'
 import { type NarrowError, NarrowUsageError } from './errors.ts'
 import { responseOf } from './response.ts'
-import type { NarrowEvent } from './types.ts'
+import type { Middleware, NarrowEvent } from './types.ts'
 
 const KEY = 'sk_live_0123456789abcdef'
 
@@ -170,6 +170,24 @@ describe('a client', () => {
     expect(keys[0]).toMatch(/^[\x21-\x7e]{20,255}$/)
   })
 
+  it('tells the key that was sent, also where a header gave it', async () => {
+    const gone = () => Response.json({ error: 'not_found', message: 'No' }, { status: 404 })
+    const { fetch, sent } = fakeFetch(gone(), gone())
+    const narrow = new NarrowAPI({ fetch, apiKey: KEY })
+    const headers = { 'Idempotency-Key': 'header' }
+    const error = await failureOf(narrow.actions.delete('act_1', { headers, idempotencyKey: 'option' }))
+    expect([sent[0]?.headers.get('idempotency-key'), error.idempotencyKey]).toEqual(['header', 'header'])
+    const read = await failureOf(narrow.actions.get('act_1', {}, { idempotencyKey: 'option' }))
+    expect([sent[1]?.headers.get('idempotency-key'), read.idempotencyKey]).toEqual([null, undefined])
+  })
+
+  it('sends what middleware was given when it passes nothing on', async () => {
+    const { fetch, sent } = fakeFetch()
+    const middleware = [((_, next) => (next as () => Promise<Response>)()) as Middleware]
+    await new NarrowAPI({ fetch, apiKey: KEY, middleware }).actions.get('act_1')
+    expect(sent[0]?.url).toBe('http://127.0.0.1:3000/api/v1/actions/act_1')
+  })
+
   it('runs middleware around each attempt, the first outermost, and next may be called again', async () => {
     const seen: string[] = []
     const { fetch, sent } = fakeFetch(new Response('', { status: 503, headers: { 'retry-after': '0' } }))
@@ -243,5 +261,14 @@ describe('a client', () => {
     await narrow.actions.get('act_1')
     expect(sent.map(({ headers }) => headers.get('x-workspace-id'))).toEqual(['wrk_1', null])
     expect(sent.map(({ headers }) => headers.get('x-a'))).toEqual(['1', '1'])
+  })
+
+  it('keeps after `with` what it is given as undefined', async () => {
+    vi.stubEnv('NARROWAPI_API_KEY', 'sk_other')
+    const { fetch, sent } = fakeFetch()
+    await new NarrowAPI({ fetch, apiKey: KEY })
+      .with({ apiKey: undefined, fetch: undefined })
+      .actions.get('act_1')
+    expect(sent[0]?.headers.get('authorization')).toBe(`Bearer ${KEY}`)
   })
 })

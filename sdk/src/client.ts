@@ -1,3 +1,4 @@
+import { merge } from './config.ts'
 import { type Client, call, list } from './core.ts'
 import { execute } from './execute.ts'
 import { createFullClient } from './full.ts'
@@ -31,7 +32,7 @@ class EveryOperation {
   }
 
   with(options: ClientOptions): EveryOperation {
-    return new EveryOperation({ ...this.#options, ...options })
+    return new EveryOperation(merge(this.#options, options))
   }
 
   static {
@@ -62,7 +63,7 @@ const toMethod = (client: Client, name: string, { method, path, paged, query, bo
     const rest = args.slice(count) as [object?, RequestOptions?]
     const input = query || body ? rest.shift() : undefined
     const options = rest[0] as RequestOptions | undefined
-    if (name === 'x.execute') return execute(client, `${params[0]}`, input, options)
+    if (name === 'x.execute') return execute(client, params[0] as string, input, options)
     return paged
       ? list(client, name, path, params, input, options)
       : call(client, name, method, path, params, body ? (input ?? {}) : input, options)

@@ -68,6 +68,7 @@ export const list = <T>(
   return Object.assign(page, {
     [Symbol.asyncIterator]: items,
     pages: () => iterator((each) => [each]),
-    toArray: ({ max }: { max: number }) => take(items(), max),
+    // A forgotten one is for `take` to refuse.
+    toArray: (options?: { max: number }) => take(items(), options?.max),
   })
 }

@@ -18,16 +18,19 @@ export const toExchange = (
     checkKeyKind(headers.authorization, operation)
     checkHeaders(headers, operation)
     const layers = settings.middleware ? [...middleware, ...settings.middleware] : middleware
-    const run = (position: number, request: NarrowRequest): Promise<Response> =>
-      layers[position]?.(request, (next) => run(position + 1, next), { operation, attempt }) ??
-      sendOnce(request, context)
-    const response = await run(0, { url, method, headers, body: body ?? undefined, signal })
-    if (!response?.headers || response.bodyUsed) {
+    const run = async (position: number, request: NarrowRequest): Promise<Response> => {
+      const layer = layers[position]
+      const next = (changed = request) => run(position + 1, changed)
+      const response = await (layer
+        ? layer(request, next, { operation, attempt })
+        : sendOnce(request, context))
+      if (response?.headers && !response.bodyUsed) return response
       throw usageError(
         'middleware and fetch must give a Response with its body unread, such as a clone',
         operation,
       )
     }
+    const response = await run(0, { url, method, headers, body: body ?? undefined, signal })
     onAnswer(operation, response.headers)
     return {
       status: response.status,

@@ -22,8 +22,8 @@ export const execute = <Output = unknown>(
 /** The one operation that somebody else's API answers: any JSON, any text, or nothing. */
 const read: Read = (answer, text, key) => {
   const { headers, ...facts } = answer
-  // Every refusal of ours carries this header; what does not carry it, the upstream said.
-  if (headers.has('x-narrowapi-error')) return fail(answer, text, key)
+  // The first marks every refusal of ours, the second all that we pass on; what has neither, another one said.
+  if (headers.has('x-narrowapi-error') || !headers.has('x-upstream-status')) return fail(answer, text, key)
   if (isOk(answer)) {
     const data = parseJson(text)
     if (data !== undefined) return data

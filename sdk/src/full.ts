@@ -11,6 +11,7 @@ import type { ClientOptions } from './types.ts'
 
 /** A client with everything: what `NarrowAPI` is made of, for the functions. */
 export const createFullClient = (options: ClientOptions = {}): Client => {
+  checkClientOptions(options)
   const {
     apiKey = environment('API_KEY'),
     baseUrl = environment('BASE_URL') ?? 'http://127.0.0.1:3000',
@@ -22,7 +23,7 @@ export const createFullClient = (options: ClientOptions = {}): Client => {
     workspaceId: ownWorkspace,
     ...rest
   } = options
-  checkClientOptions({ ...options, baseUrl })
+  checkClientOptions({ baseUrl })
   const level = log ?? toLevel(environment('LOG'))
   const write = logEvents(level, logger)
   const tell = toTell(onEvent ? [onEvent, write] : [write])

@@ -40,6 +40,13 @@ export const watchFailures = (tell: OnEvent) => (operation: string, error: unkno
 export const watchDeprecations = (tell: OnEvent) => (operation: string, headers: Headers) => {
   const [deprecation, sunset] = [headers.get('deprecation'), headers.get('sunset')]
   if (deprecation ?? sunset) {
-    tell({ type: 'deprecation', operation, deprecation, sunset, link: headers.get('link') })
+    // Others, such as that of the next page, hold what was asked for, which is nothing for a log.
+    const links = headers
+      .get('link')
+      ?.split(/,\s*(?=<)/)
+      .filter((link) => ABOUT.test(link))
+    tell({ type: 'deprecation', operation, deprecation, sunset, link: links?.join(', ') || null })
   }
 }
+
+const ABOUT = /^<[^>]*>.*;\s*rel="?[^;"]*\b(deprecation|sunset)\b/i

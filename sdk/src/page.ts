@@ -46,7 +46,7 @@ export const iterate = <T, Item>(
   }
 }
 
-export const take = async <T>(items: AsyncIterable<T>, max: number): Promise<T[]> => {
+export const take = async <T>(items: AsyncIterable<T>, max = -1): Promise<T[]> => {
   // Without this, a forgotten `max` would look like an empty list.
   if (!(max >= 0)) throw usageError('needs { max }', 'toArray')
   const taken: T[] = []

@@ -29,7 +29,6 @@ export const send = async (
   const settings: Settings = merge(config, options)
   const { apiKey, fetch = globalThis.fetch, signal, timeout, totalTimeout, maxRetryDelay } = settings
   const deadline = performance.now() + totalTimeout
-  let { idempotencyKey } = settings
   let { baseUrl: url } = config
   let body: string | undefined
   const headers: Record<string, string> = { accept: 'application/json' }
@@ -40,18 +39,19 @@ export const send = async (
     else body = json
   } catch (cause) {
     // What is in the way of JSON or of a URL is for the caller to change.
-    throw usageError((cause as Error).message, name, { cause })
+    throw usageError((cause as Error)?.message, name, { cause })
   }
   if (body) headers['content-type'] = 'application/json'
   // Deletes have one too: when the answer to one is lost, its repetition is told that it worked instead of
   // `not_found`.
-  if (method !== 'GET') headers['idempotency-key'] = idempotencyKey ??= newKey()
+  if (method !== 'GET') headers['idempotency-key'] = settings.idempotencyKey ?? newKey()
   for (const given of [config.headers, options?.headers]) {
     for (const header in given) headers[header.toLowerCase()] = given[header] as string
   }
 
   for (let attempts = 1; ; attempts++) {
-    const context = { operation: name, attempts, idempotencyKey }
+    // As it is sent, which is how the caller's own headers may have it.
+    const context = { operation: name, attempts, idempotencyKey: headers['idempotency-key'] }
     const fail = (kind: string, code: string, message: string, facts: object) =>
       new NarrowError(`Narrow${kind}Error`, code, `${name}: ${message}`, { ...context, ...facts })
     const left = deadline - performance.now()
@@ -114,4 +114,4 @@ export const send = async (
 export const needsKey = (path: string): boolean => /^\/(api|x)/.test(path)
 
 /** 128 random bits. Works outside secure contexts too, where browsers have no `crypto.randomUUID`. */
-const newKey = (): string => `sdk-${crypto.getRandomValues(new Uint32Array(4)).join('-')}`
+const newKey = (): string => `sdk-${crypto.getRandomValues(Uint32Array.of(0, 0, 0, 0)).join('-')}`

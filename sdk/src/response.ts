@@ -32,10 +32,8 @@ export class AnsweredCall implements CallResponse {
 
   get rateLimit(): RateLimit | undefined {
     const read = (name: string) => Number(this.headers.get(`x-ratelimit-${name}`))
-    const [limit, reset] = [read('limit'), read('reset')]
-    return limit && reset
-      ? { limit, remaining: read('remaining'), resetAt: new Date(reset * 1000) }
-      : undefined
+    const [limit, reset] = [read('limit'), read('reset') * 1000]
+    return limit && reset ? { limit, remaining: read('remaining'), resetAt: new Date(reset) } : undefined
   }
 }
 

@@ -41,7 +41,7 @@ export const serverWishMs = ({ status, headers }: Answer, now = Date.now()): num
 export const backOffMs = (attempt: number, random = Math.random): number =>
   random() * Math.min(500 * 2 ** (attempt - 1), 8000)
 
-const toMs = (text: string | null, unitMs: number): number | undefined =>
+export const toMs = (text: string | null | undefined, unitMs: number): number | undefined =>
   /^\d+(\.\d+)?$/.test(`${text}`) ? Number(text) * unitMs : undefined
 
 /** Strict (RFC 9110, IMF-fixdate): `Date.parse` alone would take almost any text for a date. */

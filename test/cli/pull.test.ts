@@ -443,7 +443,9 @@ describe('names', () => {
     expect(await generated()).toContain('export const refundOldCharge =')
     expect(await project.compile('7')).toBe('')
     expect(await pull(token, '--name', 'refund_charge=Refund-Charge')).toMatchObject({ exitCode: 2 })
-    expect(await pull(token, '--name', 'refund_charge=delete')).toMatchObject({ exitCode: 2 })
+    for (const name of ['delete', 'NarrowAPI', 'Call', 'RequestOptions']) {
+      expect(await pull(token, '--name', `refund_charge=${name}`)).toMatchObject({ exitCode: 2 })
+    }
     expect(await pull(token, '--name', 'nothing=a', '--name', 'refund_charge=b')).toMatchObject({
       exitCode: 1,
       stderr: expect.stringContaining('may run no action "nothing"'),
@@ -482,6 +484,20 @@ describe('what goes wrong is said with what to do', () => {
       2,
       /user or password/,
     )
+    const wrong = [
+      'https://h?x=1',
+      'https://h/#a',
+      'HTTPS://h',
+      'http:h',
+      ' https://h ',
+      'https://h/a b',
+      'https://',
+    ]
+    for (const url of wrong) {
+      const token = ['pull', '--token', 'sxt_1']
+      await refused(narrowapi([...token, '--base-url', url]), 2, /--base-url must be a URL/)
+      await refused(narrowapi(token, { NARROWAPI_BASE_URL: url }), 2, /NARROWAPI_BASE_URL must be a URL/)
+    }
   })
 
   it('in the token', async () => {

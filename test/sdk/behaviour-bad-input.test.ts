@@ -60,6 +60,9 @@ const usage = async (call: () => unknown): Promise<string> => {
   return error.message
 }
 
+/** What a program without types may pass. */
+type Forgetful = (...args: Parameters<Middleware>) => void
+
 /** The examples leave out what does not matter to them. */
 const ACTION = { name: 'a' } as never
 
@@ -166,8 +169,11 @@ describe('a client refuses', () => {
     expect(seen).toEqual([])
   })
 
-  it.each<[string, Middleware]>([
+  it.each<[string, Middleware | Forgetful]>([
     ['gives nothing', async () => undefined as never],
+    // Not waited for, so it must not fail after the end of the test either.
+    ['forgets to give what it has', ((request, next) => void next(request).catch(() => {})) as Forgetful],
+    ['forgets it later', (async (request, next) => void (await next(request))) as Forgetful],
     [
       'has read the body',
       async (request, next) => {
@@ -177,8 +183,40 @@ describe('a client refuses', () => {
       },
     ],
   ])('middleware that %s', async (_, middleware) => {
+    const { seen, connect } = await serve()
+    for (const onEvent of [undefined, () => {}]) {
+      seen.length = 0
+      const narrow = connect({ middleware: [middleware as Middleware], onEvent })
+      expect(await usage(() => narrow.actions.create(ACTION))).toContain('clone')
+      expect(seen.length).toBeLessThanOrEqual(1)
+    }
+  })
+
+  it('a fetch that gives nothing, whoever watches', async () => {
     const { connect } = await serve()
-    expect(await usage(() => connect({ middleware: [middleware] }).actions.get('act_1'))).toContain('clone')
+    const fetch = async () => undefined as never
+    for (const options of [{ fetch }, { fetch, onEvent: () => {} }, { fetch, log: 'debug' as const }]) {
+      expect(await usage(() => connect(options).actions.get('act_1'))).toContain('clone')
+    }
+  })
+
+  it('options that are none', async () => {
+    expect(await usage(() => new NarrowAPI(null as never))).toContain('options must be an object')
+  })
+
+  it('to make a list of how many it is not told', async () => {
+    const { connect, small } = await serve()
+    for (const list of [connect().actions.list(), actionsList(small)]) {
+      const toArray = list.toArray as () => Promise<unknown>
+      expect(await usage(toArray)).toContain('needs { max }')
+    }
+  })
+
+  it('to run an action without its id', async () => {
+    const { seen, connect } = await serve()
+    const narrow = connect({ apiKey: TOKEN })
+    expect(await usage(() => narrow.x.execute(undefined as never, {}))).toContain('action_id must not be')
+    expect(seen).toEqual([])
   })
 })
 
@@ -210,9 +248,28 @@ describe('an answer', () => {
     expect(seen.length).toBe(calls.length)
   })
 
+  it.each([
+    { message: { text: 'no' }, request_id: 5, retry_after_seconds: '1 hour' },
+    { message: ['no'], request_id: {}, retry_after_seconds: -1 },
+    { message: 5, request_id: null, retry_after_seconds: null },
+    { message: { toString: 1 }, request_id: 1, retry_after_seconds: { toString: 1, valueOf: 1 } },
+    { message: null, request_id: [], retry_after_seconds: {} },
+  ])('that refuses in the words of another API is a typed error: %j', async (body) => {
+    const { connect, small } = await serve((_, response) => {
+      response.writeHead(400, { 'content-type': 'application/json' })
+      response.end(JSON.stringify({ error: {}, ...body }))
+    })
+    for (const call of [() => connect().actions.get('act_1'), () => actionsGet(small, 'act_1')]) {
+      const error = await failureOf(call)
+      expect(error).toMatchObject({ code: 'unexpected_response', status: 400 })
+      expect(error.message).toContain('baseUrl')
+      expect([error.requestId, error.retryAfterMs]).toEqual([undefined, undefined])
+    }
+  })
+
   it('to an execution that is broken JSON is a typed error with what came', async () => {
     const { connect } = await serve((_, response) => {
-      response.setHeader('content-type', 'application/json')
+      response.writeHead(200, { 'content-type': 'application/json', 'x-upstream-status': '200' })
       response.end('{"total":')
     })
     const error = await failureOf(() => connect({ apiKey: TOKEN }).execute('act_1'))

@@ -1,7 +1,9 @@
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { setImmediate } from 'node:timers/promises'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { type ClientOptions, NarrowAPI, NarrowConnectionError, NarrowTimeoutError } from '@narrowapi/sdk'
 import { actionsGet, createClient } from '@narrowapi/sdk/functions'
@@ -10,9 +12,11 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { createCertificate } from '../support/certificate.ts'
 
 const fetch = createNodeFetch()
+const oneSocket = createNodeFetch({ maxSockets: 1 })
 let stop = () => {}
 afterEach(() => {
   fetch.close()
+  oneSocket.close()
   stop()
 })
 
@@ -103,8 +107,11 @@ describe('the fetch over node:http', () => {
 
   it.each([
     ['gzip', gzipSync],
+    ['GZIP', gzipSync],
     ['deflate', deflateSync],
     ['br', brotliCompressSync],
+    ['gzip, br', (text: string) => brotliCompressSync(gzipSync(text))],
+    ['constructor', Buffer.from],
   ])('unpacks %s', async (encoding, pack) => {
     const { narrow } = await serve((_, response) => {
       response.setHeader('content-encoding', encoding)
@@ -126,6 +133,68 @@ describe('the fetch over node:http', () => {
     await expect(narrow.actions.get('act_1')).rejects.toMatchObject({ code: 'connection_failed' })
   })
 
+  it.each([204, 205, 304])('keeps its connection after a %i, which has no body', async (status) => {
+    const { narrow, url, countConnections } = await serve(
+      (_, response) => {
+        // A proxy may say so of every answer.
+        response.writeHead(status, { 'content-encoding': 'gzip' })
+        response.end()
+      },
+      { fetch: oneSocket, timeout: 1000, retries: 0 },
+    )
+    for (let call = 0; call < 3; call++) {
+      await narrow.secrets.delete('sec_1').catch((error) => expect(error).toMatchObject({ status }))
+      expect(await (await oneSocket(url)).text()).toBe('')
+      expect((await oneSocket(url)).body).toBeNull()
+    }
+    expect(countConnections()).toBe(1)
+  })
+
+  it.each([
+    ['that unpacks to more than allowed', 'response_too_large', gzipSync(randomBytes(3_000_000))],
+    ['that cannot be unpacked', 'connection_failed', randomBytes(3_000_000)],
+  ])('frees the connection of an answer %s', async (_, code, body) => {
+    const { narrow } = await serve(
+      (request, response) => {
+        if (!request.url?.endsWith('bad')) return json(request, response)
+        response.setHeader('content-encoding', 'gzip')
+        response.end(body)
+      },
+      { fetch: oneSocket, maxResponseBytes: 100_000, timeout: 1000, retries: 0 },
+    )
+    await expect(narrow.actions.get('bad')).rejects.toMatchObject({ code })
+    expect(await narrow.actions.get('act_1')).toEqual({ id: 'ä' })
+  })
+
+  it('survives a compressed answer that nobody reads and that is cut', async () => {
+    const packed = gzipSync('{"id":"b"}')
+    let closed: Promise<unknown> = Promise.resolve()
+    const { narrow } = await serve(
+      (request, response) => {
+        if (request.url?.endsWith('cut')) {
+          closed = once(request.socket, 'close')
+          response.writeHead(401, { 'content-encoding': 'gzip', 'content-length': 500 })
+          response.write(packed.subarray(0, 12), () => setTimeout(() => request.socket.destroy(), 20))
+        } else json(request, response)
+      },
+      {
+        middleware: [
+          async (request, next) => {
+            const response = await next(request)
+            await closed
+            await setImmediate()
+            return response.status === 401 ? next({ ...request, url: `${request.url}2` }) : response
+          },
+        ],
+      },
+    )
+    expect(await narrow.actions.get('cut')).toEqual({ id: 'ä' })
+  })
+
+  it('refuses a Request, which it would not read', async () => {
+    await expect(fetch(new Request('http://127.0.0.1/', { method: 'POST' }))).rejects.toThrow(/a URL/)
+  })
+
   it('gives what is a Response to whoever looks closer', async () => {
     const { url } = await serve(json)
     const get = () => fetch(`${url}/any`)
@@ -140,6 +209,7 @@ describe('the fetch over node:http', () => {
     expect(response.headers.get('X-Request-Id')).toBe('req_1')
     expect([...response.headers]).toContainEqual(['x-a', 'b, c'])
     expect(response.headers.has('x-nothing')).toBe(false)
+    expect(response.headers.get('constructor')).toBeNull()
     expect(await response.clone().json()).toEqual({ id: 'ä' })
     expect(await response.text()).toBe('{"id":"ä"}')
     expect(response.bodyUsed).toBe(true)

@@ -58,6 +58,26 @@ describe('a deprecated operation', () => {
     ])
   })
 
+  it('is warned of with the links about that, and no other', async () => {
+    const { lines, logger } = listen()
+    const about = '<https://example.com/old, or not>; type="text/html"; rel="deprecation"'
+    const links = ['<https://h/?search=private&rel=sunset>; rel="next"', about, '<https://h/end>; rel=sunset']
+    const linked: RequestListener = (request, response) => {
+      response.setHeader('link', links.join(', '))
+      deprecated(request, response)
+    }
+    const only: RequestListener = (request, response) => {
+      response.setHeader('link', links[0] ?? '')
+      deprecated(request, response)
+    }
+    const { narrow } = await serve([linked, only], { logger })
+    await narrow.apiKeys.get('key_1')
+    await narrow.audit.get('aud_1')
+    expect(lines[0]).toMatch(/ link=<https:\/\/example.com\/old, or not>.*, <https:\/\/h\/end>; rel=sunset$/)
+    expect(lines[1]).toMatch(/GMT$/)
+    expect(lines.join()).not.toContain('private')
+  })
+
   it('is not warned of where nothing is to be written, and is always an event', async () => {
     const { lines, logger } = listen()
     const events: string[] = []

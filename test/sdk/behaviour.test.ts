@@ -95,6 +95,9 @@ const answer =
 const refuse = (status: number, code: string, headers: Record<string, string> = {}): Step =>
   answer(status, { error: code, message: `Refused: ${code}`, request_id: 'req_body' }, headers)
 
+/** How NarrowAPI marks what an upstream answered. */
+const passedOn = (status: number) => ({ 'x-upstream-status': `${status}` })
+
 const cut: Step = (response) => response.socket?.destroy()
 
 const stallAfterHeaders: Step = (response) => {
@@ -370,8 +373,10 @@ describe.each(Object.entries(ways))('%s:', (_, connect) => {
 
   describe('executing an action', () => {
     it('gives what the upstream answered, text as text', async () => {
-      const plain: Step = (response) => response.writeHead(200, { 'content-type': 'text/plain' }).end('pong')
-      const { narrow, seen } = await serve([answer(200, { total: 3 }), plain, answer(204)], { apiKey: TOKEN })
+      const plain: Step = (response) =>
+        response.writeHead(200, { 'content-type': 'text/plain', ...passedOn(200) }).end('pong')
+      const steps = [answer(200, { total: 3 }, passedOn(200)), plain, answer(204, {}, passedOn(204))]
+      const { narrow, seen } = await serve(steps, { apiKey: TOKEN })
       expect(await narrow.execute<{ total: number }>('act_1', { amount: 1 })).toEqual({ total: 3 })
       expect(await narrow.execute('act_1')).toBe('pong')
       expect(await narrow.execute('act_1')).toBeUndefined()
@@ -385,7 +390,7 @@ describe.each(Object.entries(ways))('%s:', (_, connect) => {
     it.each([302, 404, 429, 500, 503])(
       'throws an upstream’s %i as such and never repeats it',
       async (status) => {
-        const headers = { 'x-execution-id': 'exe_1', 'x-upstream-status': `${status}`, 'retry-after': '0' }
+        const headers = { 'x-execution-id': 'exe_1', 'retry-after': '0', ...passedOn(status) }
         const told = { ...headers, 'x-should-retry': 'true', location: '/elsewhere' }
         const steps = [answer(status, { error: 'theirs' }, told), ok]
         const { narrow, seen } = await serve(steps, { apiKey: TOKEN })
@@ -403,10 +408,35 @@ describe.each(Object.entries(ways))('%s:', (_, connect) => {
       },
     )
 
+    it('takes what stands in front of NarrowAPI for no upstream', async () => {
+      const page =
+        (status: number): Step =>
+        (response) =>
+          response
+            .writeHead(status, { 'content-type': 'text/html', 'retry-after': '0' })
+            .end('<h1>Hello</h1>')
+      const steps = [page(502), page(503), page(504), answer(200, { id: 'a' }, passedOn(200))]
+      const passing = await serve(steps, { apiKey: TOKEN, retries: 3 })
+      expect(await passing.narrow.execute('act_1', {})).toEqual({ id: 'a' })
+      expectOneKey(passing.seen, 4)
+      for (const step of [page(200), answer(200, { id: 'a' }), answer(204), page(302), page(403)]) {
+        const lasting = await serve([step], { apiKey: TOKEN })
+        const error = await failureOf(lasting.narrow.execute('act_1', {}))
+        expect(error).toBeInstanceOf(NarrowApiError)
+        expect(error).not.toBeInstanceOf(UpstreamResponseError)
+        expect(error).toMatchObject({
+          code: 'unexpected_response',
+          message: expect.stringContaining('baseUrl'),
+          attempts: 1,
+        })
+      }
+    })
+
     it('repeats refusals of NarrowAPI that pass, and only those', async () => {
       const ours = (status: number, code: string) =>
         refuse(status, code, { 'x-narrowapi-error': code, 'retry-after': '0' })
-      const passing = await serve([ours(429, 'rate_limited'), ours(503, 'unavailable'), ok], {
+      const done = answer(200, { id: 'act_1' }, passedOn(200))
+      const passing = await serve([ours(429, 'rate_limited'), ours(503, 'unavailable'), done], {
         apiKey: TOKEN,
       })
       expect(await passing.narrow.execute('act_1', {})).toEqual({ id: 'act_1' })

@@ -186,6 +186,12 @@ describe('time', () => {
     expect(await refusal(sent(301))).toBe('timestamp_too_new')
   })
 
+  it('takes null for no options, and milliseconds for a date', async () => {
+    const options = { timestamp: Date.now() as never }
+    const signed = await signTestEvent({ type: 'x.y', data: {} }, secret, options)
+    await expect(verify(signed.body, signed.headers, secret, null as never)).resolves.toBeDefined()
+  })
+
   it('takes another tolerance', async () => {
     const within = (toleranceSeconds: number, offset: number) =>
       verify(body, sent(offset), secret, { now, toleranceSeconds })
@@ -418,6 +424,9 @@ describe('what is wrong on our side', () => {
     circular.self = circular
     expect(await codeOf(signTestEvent({ type: 'x.y', data: circular }, secret))).toBe('invalid_usage')
     expect(await codeOf(signTestEvent({ type: 'x.y', data: { n: 1n } }, secret))).toBe('invalid_usage')
+    expect(await codeOf(signTestEvent({ type: 'x.y', data: {} }, secret, { timestamp: 'x' as never }))).toBe(
+      'invalid_usage',
+    )
     const never = new Date(Number.NaN)
     expect(await codeOf(signTestEvent({ type: 'x.y', data: {} }, secret, { timestamp: never }))).toBe(
       'invalid_usage',

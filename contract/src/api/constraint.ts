@@ -38,7 +38,7 @@ const Pointer = z
   .max(500)
   .regex(/^(?:\/(?:[^~/]|~[01])*)*$/, 'must be a JSON Pointer such as /amount')
 const path = Pointer.meta({
-  description: 'JSON Pointer into the input; inside `each`, into the item ("" is the item itself)',
+  description: 'JSON Pointer into the input or, in `each`, the item',
   examples: ['/amount'],
 })
 
@@ -93,7 +93,7 @@ const operators = [
   z.strictObject({
     path,
     op: z.literal('each').describe('Every item satisfies these'),
-    constraints: inside.describe('Paths begin at the item'),
+    constraints: inside.describe('Paths begin at the item, which is "" itself'),
   }),
   z.strictObject({
     path,

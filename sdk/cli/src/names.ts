@@ -36,7 +36,10 @@ export const nameFunctions = (
 }
 
 export const isFunctionName = (name: string): boolean =>
-  /^[A-Za-z_$][\w$]*$/.test(name) && !RESERVED.has(name)
+  /^[A-Za-z_$][\w$]*$/.test(name) && !RESERVED.has(name) && !IMPORTED.includes(name)
+
+/** What a written file has from `@narrowapi/sdk`. */
+export const IMPORTED = ['Call', 'NarrowAPI', 'RequestOptions']
 
 /** A name that no earlier call was given. */
 export const uniqueNames = (taken: Iterable<string>): ((wish: string) => string) => {

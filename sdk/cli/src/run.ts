@@ -44,7 +44,9 @@ const execute = async (
   if (out === '-' && isCheck) throw usage('--check compares a file, so it does not go with --out -')
   if (out === '') throw usage('--out is empty')
   const names = readNames(values.name ?? [])
-  const baseUrl = readBaseUrl(values['base-url'] ?? environment.NARROWAPI_BASE_URL)
+  const baseUrl =
+    readBaseUrl('--base-url', values['base-url']) ??
+    readBaseUrl('NARROWAPI_BASE_URL', environment.NARROWAPI_BASE_URL)
   const options: PullOptions = { token, baseUrl, out, isCheck, names }
   const { exitCode, output } = await pull(options)
   return exitCode === 0 ? printed(output) : { exitCode, stdout: '', stderr: `narrowapi: ${output}` }
@@ -87,13 +89,13 @@ const readNames = (given: readonly string[]): Map<string, string> =>
     }),
   )
 
-const readBaseUrl = (text: string | undefined): string | undefined => {
+/** As strict as the client, whose errors speak to whoever writes a program. */
+const readBaseUrl = (name: string, text: string | undefined): string | undefined => {
   if (text === undefined || text === '') return undefined
-  const url = URL.canParse(text) ? new URL(text) : null
-  if (url === null || !/^https?:$/.test(url.protocol)) {
-    throw usage('--base-url must be a URL such as https://api.example.com')
+  if (!/^https?:\/\/[^\s?#]+$/.test(text) || !URL.canParse(text)) {
+    throw usage(`${name} must be a URL such as https://api.example.com, without a query`)
   }
-  if (url.username !== '' || url.password !== '') throw usage('--base-url must not hold a user or password')
+  if (text.includes('@')) throw usage(`${name} must not hold a user or password`)
   return text
 }
 

@@ -1,5 +1,5 @@
 import type { Callable } from '@narrowapi/sdk'
-import { nameFunctions, typeNameOf, uniqueNames } from './names.ts'
+import { IMPORTED, nameFunctions, typeNameOf, uniqueNames } from './names.ts'
 import { code, comment, literal, sentence, type Tag, valueText } from './text.ts'
 import { type Declared, declareTypes } from './types.ts'
 
@@ -23,7 +23,7 @@ export const toSource = (
     `${typeNameOf(name)}Input`,
     `${typeNameOf(name)}Output`,
   ])
-  const uniqueName = uniqueNames([...imported, CLIENT, ...functions.values(), ...typeNames])
+  const uniqueName = uniqueNames([...IMPORTED, CLIENT, ...functions.values(), ...typeNames])
   const parts = sorted.map((callable) => toFunction(callable, functions.get(callable.slug) ?? '', uniqueName))
   return [ABOUT, ...(parts.length === 0 ? ['export {}\n'] : [IMPORTS, ...parts])].join('\n')
 }
@@ -99,14 +99,13 @@ const aboutFunction = (
   )
 }
 
-const imported = ['Call', 'NarrowAPI', 'RequestOptions']
 const CLIENT = 'ActionClient'
 
 const ABOUT = `/* eslint-disable */
 ${HEADER} Do not edit it: pull again when the grants of the token change.
 `
 
-const IMPORTS = `import type { ${imported.join(', ')} } from '@narrowapi/sdk'
+const IMPORTS = `import type { ${IMPORTED.join(', ')} } from '@narrowapi/sdk'
 
 /** What runs an action: a \`NarrowAPI\` that was made with an execution token (\`sxt_…\`). */
 export type ${CLIENT} = Pick<NarrowAPI, 'execute'>

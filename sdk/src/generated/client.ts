@@ -379,7 +379,7 @@ export interface Callable {
  */
 export type Constraint =
   | {
-      /** JSON Pointer into the input; inside `each`, into the item ("" is the item itself). */
+      /** JSON Pointer into the input or, in `each`, the item. */
       path: string
       /** Is this value. */
       op: 'eq'
@@ -387,7 +387,7 @@ export type Constraint =
       value: string | number | boolean | null
     }
   | {
-      /** JSON Pointer into the input; inside `each`, into the item ("" is the item itself). */
+      /** JSON Pointer into the input or, in `each`, the item. */
       path: string
       /** Is one, or none, of these values. */
       op: 'in' | 'not_in'
@@ -395,7 +395,7 @@ export type Constraint =
       value: (string | number | boolean | null)[]
     }
   | {
-      /** JSON Pointer into the input; inside `each`, into the item ("" is the item itself). */
+      /** JSON Pointer into the input or, in `each`, the item. */
       path: string
       /** Is not less, or not more, than this. */
       op: 'min' | 'max'
@@ -403,7 +403,7 @@ export type Constraint =
       value: number | string
     }
   | {
-      /** JSON Pointer into the input; inside `each`, into the item ("" is the item itself). */
+      /** JSON Pointer into the input or, in `each`, the item. */
       path: string
       /** Is a multiple of this. */
       op: 'multiple_of'
@@ -411,7 +411,7 @@ export type Constraint =
       value: number
     }
   | {
-      /** JSON Pointer into the input; inside `each`, into the item ("" is the item itself). */
+      /** JSON Pointer into the input or, in `each`, the item. */
       path: string
       /** Is text that matches, begins or ends with this. */
       op: 'pattern' | 'prefix' | 'suffix'
@@ -419,7 +419,7 @@ export type Constraint =
       value: string
     }
   | {
-      /** JSON Pointer into the input; inside `each`, into the item ("" is the item itself). */
+      /** JSON Pointer into the input or, in `each`, the item. */
       path: string
       /** Is no longer than this. */
       op: 'max_length' | 'max_items'
@@ -427,7 +427,7 @@ export type Constraint =
       value: number
     }
   | {
-      /** JSON Pointer into the input; inside `each`, into the item ("" is the item itself). */
+      /** JSON Pointer into the input or, in `each`, the item. */
       path: string
       /** Is a URL or address at one of these. */
       op: 'host_in' | 'domain_in'
@@ -435,27 +435,27 @@ export type Constraint =
       value: string[]
     }
   | {
-      /** JSON Pointer into the input; inside `each`, into the item ("" is the item itself). */
+      /** JSON Pointer into the input or, in `each`, the item. */
       path: string
       /** Has no item twice. */
       op: 'unique'
     }
   | {
-      /** JSON Pointer into the input; inside `each`, into the item ("" is the item itself). */
+      /** JSON Pointer into the input or, in `each`, the item. */
       path: string
       /** Is there, or is not there. */
       op: 'required' | 'absent'
     }
   | {
-      /** JSON Pointer into the input; inside `each`, into the item ("" is the item itself). */
+      /** JSON Pointer into the input or, in `each`, the item. */
       path: string
       /** Every item satisfies these. */
       op: 'each'
-      /** Paths begin at the item. */
+      /** Paths begin at the item, which is "" itself. */
       constraints: Constraint[]
     }
   | {
-      /** JSON Pointer into the input; inside `each`, into the item ("" is the item itself). */
+      /** JSON Pointer into the input or, in `each`, the item. */
       path: string
       /** Compares with another input. */
       op: 'le_field' | 'ge_field' | 'eq_field'
@@ -497,10 +497,7 @@ export type Constraint =
  */
 export type ConstraintInput =
   | {
-      /**
-       * JSON Pointer into the input; inside `each`, into the item ("" is the item itself). At most 500
-       * characters.
-       */
+      /** JSON Pointer into the input or, in `each`, the item. At most 500 characters. */
       path: string
       /** Is this value. */
       op: 'eq'
@@ -508,10 +505,7 @@ export type ConstraintInput =
       value: string | number | boolean | null
     }
   | {
-      /**
-       * JSON Pointer into the input; inside `each`, into the item ("" is the item itself). At most 500
-       * characters.
-       */
+      /** JSON Pointer into the input or, in `each`, the item. At most 500 characters. */
       path: string
       /** Is one, or none, of these values. */
       op: 'in' | 'not_in'
@@ -519,10 +513,7 @@ export type ConstraintInput =
       value: readonly (string | number | boolean | null)[]
     }
   | {
-      /**
-       * JSON Pointer into the input; inside `each`, into the item ("" is the item itself). At most 500
-       * characters.
-       */
+      /** JSON Pointer into the input or, in `each`, the item. At most 500 characters. */
       path: string
       /** Is not less, or not more, than this. */
       op: 'min' | 'max'
@@ -530,10 +521,7 @@ export type ConstraintInput =
       value: number | string
     }
   | {
-      /**
-       * JSON Pointer into the input; inside `each`, into the item ("" is the item itself). At most 500
-       * characters.
-       */
+      /** JSON Pointer into the input or, in `each`, the item. At most 500 characters. */
       path: string
       /** Is a multiple of this. */
       op: 'multiple_of'
@@ -541,10 +529,7 @@ export type ConstraintInput =
       value: number
     }
   | {
-      /**
-       * JSON Pointer into the input; inside `each`, into the item ("" is the item itself). At most 500
-       * characters.
-       */
+      /** JSON Pointer into the input or, in `each`, the item. At most 500 characters. */
       path: string
       /** Is text that matches, begins or ends with this. */
       op: 'pattern' | 'prefix' | 'suffix'
@@ -552,10 +537,7 @@ export type ConstraintInput =
       value: string
     }
   | {
-      /**
-       * JSON Pointer into the input; inside `each`, into the item ("" is the item itself). At most 500
-       * characters.
-       */
+      /** JSON Pointer into the input or, in `each`, the item. At most 500 characters. */
       path: string
       /** Is no longer than this. */
       op: 'max_length' | 'max_items'
@@ -563,10 +545,7 @@ export type ConstraintInput =
       value: number
     }
   | {
-      /**
-       * JSON Pointer into the input; inside `each`, into the item ("" is the item itself). At most 500
-       * characters.
-       */
+      /** JSON Pointer into the input or, in `each`, the item. At most 500 characters. */
       path: string
       /** Is a URL or address at one of these. */
       op: 'host_in' | 'domain_in'
@@ -574,39 +553,27 @@ export type ConstraintInput =
       value: readonly string[]
     }
   | {
-      /**
-       * JSON Pointer into the input; inside `each`, into the item ("" is the item itself). At most 500
-       * characters.
-       */
+      /** JSON Pointer into the input or, in `each`, the item. At most 500 characters. */
       path: string
       /** Has no item twice. */
       op: 'unique'
     }
   | {
-      /**
-       * JSON Pointer into the input; inside `each`, into the item ("" is the item itself). At most 500
-       * characters.
-       */
+      /** JSON Pointer into the input or, in `each`, the item. At most 500 characters. */
       path: string
       /** Is there, or is not there. */
       op: 'required' | 'absent'
     }
   | {
-      /**
-       * JSON Pointer into the input; inside `each`, into the item ("" is the item itself). At most 500
-       * characters.
-       */
+      /** JSON Pointer into the input or, in `each`, the item. At most 500 characters. */
       path: string
       /** Every item satisfies these. */
       op: 'each'
-      /** Paths begin at the item. 1 to 50 items. */
+      /** Paths begin at the item, which is "" itself. 1 to 50 items. */
       constraints: readonly ConstraintInput[]
     }
   | {
-      /**
-       * JSON Pointer into the input; inside `each`, into the item ("" is the item itself). At most 500
-       * characters.
-       */
+      /** JSON Pointer into the input or, in `each`, the item. At most 500 characters. */
       path: string
       /** Compares with another input. */
       op: 'le_field' | 'ge_field' | 'eq_field'
@@ -1577,7 +1544,7 @@ export interface ListActionsQuery<F extends Fields<Action> = undefined> extends 
    * Each at most once.
    */
   sort?: readonly ('created_at' | '-created_at' | 'updated_at' | '-updated_at' | 'name' | '-name')[] | undefined
-  /** Only these fields of each object; `id` and `object` always stay. Each at most once. */
+  /** Only these fields; `id` and `object` always stay. Each at most once. */
   fields?: F | undefined
   /** Only actions in this state. */
   status?: 'draft' | 'active' | 'paused' | 'archived' | undefined
@@ -1591,7 +1558,7 @@ export interface ListActionsQuery<F extends Fields<Action> = undefined> extends 
 
 /** The query of `actions.get`. */
 export interface GetActionQuery<F extends Fields<Action> = undefined> {
-  /** Only these fields of each object; `id` and `object` always stay. Each at most once. */
+  /** Only these fields; `id` and `object` always stay. Each at most once. */
   fields?: F | undefined
 }
 
@@ -1602,7 +1569,7 @@ export interface ListActionVersionsQuery extends PageQuery {}
 export interface ListActionExecutionsQuery<F extends Fields<Execution> = undefined> extends PageQuery, PeriodQuery {
   /** Order by created_at; `-` before a name for descending. Newest first when absent. Each at most once. */
   sort?: readonly ('created_at' | '-created_at')[] | undefined
-  /** Only these fields of each object; `id` and `object` always stay. Each at most once. */
+  /** Only these fields; `id` and `object` always stay. Each at most once. */
   fields?: F | undefined
   /** Only executions in this state. */
   status?:
@@ -1623,7 +1590,7 @@ export interface ListActionExecutionsQuery<F extends Fields<Execution> = undefin
 
 /** The query of `actions.getExecution`. */
 export interface GetActionExecutionQuery<F extends Fields<Execution> = undefined> {
-  /** Only these fields of each object; `id` and `object` always stay. Each at most once. */
+  /** Only these fields; `id` and `object` always stay. Each at most once. */
   fields?: F | undefined
 }
 
@@ -1634,7 +1601,7 @@ export interface ListTokensQuery<F extends Fields<Token> = undefined> extends Pa
    * once.
    */
   sort?: readonly ('created_at' | '-created_at' | 'name' | '-name')[] | undefined
-  /** Only these fields of each object; `id` and `object` always stay. Each at most once. */
+  /** Only these fields; `id` and `object` always stay. Each at most once. */
   fields?: F | undefined
   /** Only tokens in this state. Default: `active`. */
   status?: 'active' | 'revoked' | 'expired' | 'exhausted' | undefined
@@ -1644,7 +1611,7 @@ export interface ListTokensQuery<F extends Fields<Token> = undefined> extends Pa
 
 /** The query of `tokens.get`. */
 export interface GetTokenQuery<F extends Fields<Token> = undefined> {
-  /** Only these fields of each object; `id` and `object` always stay. Each at most once. */
+  /** Only these fields; `id` and `object` always stay. Each at most once. */
   fields?: F | undefined
 }
 
@@ -1656,7 +1623,7 @@ export interface ListExecutionsQuery<F extends Fields<Execution> = undefined> ex
 
 /** The query of `executions.get`. */
 export interface GetExecutionQuery<F extends Fields<Execution> = undefined> {
-  /** Only these fields of each object; `id` and `object` always stay. Each at most once. */
+  /** Only these fields; `id` and `object` always stay. Each at most once. */
   fields?: F | undefined
 }
 
@@ -1667,7 +1634,7 @@ export interface ListSecretsQuery<F extends Fields<Secret> = undefined> extends 
    * Each at most once.
    */
   sort?: readonly ('created_at' | '-created_at' | 'updated_at' | '-updated_at' | 'name' | '-name')[] | undefined
-  /** Only these fields of each object; `id` and `object` always stay. Each at most once. */
+  /** Only these fields; `id` and `object` always stay. Each at most once. */
   fields?: F | undefined
   /** Only secrets of this kind. */
   type?: 'api_key' | 'bearer' | 'basic' | 'oauth2' | 'header' | 'generic' | undefined
@@ -1679,7 +1646,7 @@ export interface ListSecretsQuery<F extends Fields<Secret> = undefined> extends 
 
 /** The query of `secrets.get`. */
 export interface GetSecretQuery<F extends Fields<Secret> = undefined> {
-  /** Only these fields of each object; `id` and `object` always stay. Each at most once. */
+  /** Only these fields; `id` and `object` always stay. Each at most once. */
   fields?: F | undefined
 }
 
@@ -1690,7 +1657,7 @@ export interface ListApiKeysQuery<F extends Fields<ApiKey> = undefined> extends 
    * once.
    */
   sort?: readonly ('created_at' | '-created_at' | 'name' | '-name')[] | undefined
-  /** Only these fields of each object; `id` and `object` always stay. Each at most once. */
+  /** Only these fields; `id` and `object` always stay. Each at most once. */
   fields?: F | undefined
   /** Only keys in this state. Default: all but revoked ones. */
   status?: 'active' | 'revoked' | 'expired' | undefined
@@ -1698,7 +1665,7 @@ export interface ListApiKeysQuery<F extends Fields<ApiKey> = undefined> extends 
 
 /** The query of `apiKeys.get`. */
 export interface GetApiKeyQuery<F extends Fields<ApiKey> = undefined> {
-  /** Only these fields of each object; `id` and `object` always stay. Each at most once. */
+  /** Only these fields; `id` and `object` always stay. Each at most once. */
   fields?: F | undefined
 }
 
@@ -1706,13 +1673,13 @@ export interface GetApiKeyQuery<F extends Fields<ApiKey> = undefined> {
 export interface ListWorkspacesQuery<F extends Fields<Workspace> = undefined> extends PageQuery {
   /** Order by created_at; `-` before a name for descending. Newest first when absent. Each at most once. */
   sort?: readonly ('created_at' | '-created_at')[] | undefined
-  /** Only these fields of each object; `id` and `object` always stay. Each at most once. */
+  /** Only these fields; `id` and `object` always stay. Each at most once. */
   fields?: F | undefined
 }
 
 /** The query of `workspaces.get`. */
 export interface GetWorkspaceQuery<F extends Fields<Workspace> = undefined> {
-  /** Only these fields of each object; `id` and `object` always stay. Each at most once. */
+  /** Only these fields; `id` and `object` always stay. Each at most once. */
   fields?: F | undefined
 }
 
@@ -1720,7 +1687,7 @@ export interface GetWorkspaceQuery<F extends Fields<Workspace> = undefined> {
 export interface ListAuditEventsQuery<F extends Fields<AuditEvent> = undefined> extends PageQuery, PeriodQuery {
   /** Order by created_at; `-` before a name for descending. Newest first when absent. Each at most once. */
   sort?: readonly ('created_at' | '-created_at')[] | undefined
-  /** Only these fields of each object; `id` and `object` always stay. Each at most once. */
+  /** Only these fields; `id` and `object` always stay. Each at most once. */
   fields?: F | undefined
   /** Only events of this kind. */
   action?: AuditAction | undefined
@@ -1734,7 +1701,7 @@ export interface ListAuditEventsQuery<F extends Fields<AuditEvent> = undefined> 
 
 /** The query of `audit.get`. */
 export interface GetAuditEventQuery<F extends Fields<AuditEvent> = undefined> {
-  /** Only these fields of each object; `id` and `object` always stay. Each at most once. */
+  /** Only these fields; `id` and `object` always stay. Each at most once. */
   fields?: F | undefined
 }
 

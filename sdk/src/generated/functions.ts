@@ -58,7 +58,7 @@ import type {
 import type { Call, Fields, PageCall, RequestOptions, Selection } from '../types.ts'
 
 /**
- * List actions. As the method `narrow.actions.list`.
+ * List actions. `narrow.actions.list`.
  * @throws {NarrowApiError} with `invalid_cursor`
  */
 export const actionsList: <const F extends Fields<Action> = undefined>(
@@ -69,7 +69,7 @@ export const actionsList: <const F extends Fields<Action> = undefined>(
   list(client, 'actions.list', '/api/v1/actions', [], query, options)
 
 /**
- * Create an action. As the method `narrow.actions.create`.
+ * Create an action. `narrow.actions.create`.
  * @throws {NarrowApiError} with `action_limit_reached`, `conflict`
  */
 export const actionsCreate: (
@@ -80,7 +80,7 @@ export const actionsCreate: (
   call(client, 'actions.create', 'POST', '/api/v1/actions', [], body, options)
 
 /**
- * Get an action. As the method `narrow.actions.get`.
+ * Get an action. `narrow.actions.get`.
  * @throws {NarrowApiError} with `not_found`
  */
 export const actionsGet: <const F extends Fields<Action> = undefined>(
@@ -92,7 +92,7 @@ export const actionsGet: <const F extends Fields<Action> = undefined>(
   call(client, 'actions.get', 'GET', '/api/v1/actions/{id}', [id], query, options)
 
 /**
- * Update an action. As the method `narrow.actions.update`.
+ * Update an action. `narrow.actions.update`.
  * @throws {NarrowApiError} with `action_limit_reached`, `not_found`, `conflict`, `version_conflict`,
  * `invalid_state`
  */
@@ -105,7 +105,7 @@ export const actionsUpdate: (
   call(client, 'actions.update', 'PATCH', '/api/v1/actions/{id}', [id], body, options)
 
 /**
- * Delete an action. As the method `narrow.actions.delete`.
+ * Delete an action. `narrow.actions.delete`.
  * @throws {NarrowApiError} with `not_found`, `version_conflict`
  */
 export const actionsDelete: (
@@ -116,7 +116,7 @@ export const actionsDelete: (
   call(client, 'actions.delete', 'DELETE', '/api/v1/actions/{id}', [id], undefined, options)
 
 /**
- * List versions of an action. As the method `narrow.actions.listVersions`.
+ * List versions of an action. `narrow.actions.listVersions`.
  * @throws {NarrowApiError} with `invalid_cursor`, `not_found`
  */
 export const actionsListVersions: (
@@ -128,7 +128,7 @@ export const actionsListVersions: (
   list(client, 'actions.listVersions', '/api/v1/actions/{id}/versions', [id], query, options)
 
 /**
- * Restore a version of an action. As the method `narrow.actions.restoreVersion`.
+ * Restore a version of an action. `narrow.actions.restoreVersion`.
  * @throws {NarrowApiError} with `not_found`, `version_conflict`
  */
 export const actionsRestoreVersion: (
@@ -140,7 +140,7 @@ export const actionsRestoreVersion: (
   call(client, 'actions.restoreVersion', 'POST', '/api/v1/actions/{id}/versions/{version}/restore', [id, version], undefined, options)
 
 /**
- * Get the schema of an action. As the method `narrow.actions.getSchema`.
+ * Get the schema of an action. `narrow.actions.getSchema`.
  * @throws {NarrowApiError} with `not_found`
  */
 export const actionsGetSchema: (
@@ -151,7 +151,7 @@ export const actionsGetSchema: (
   call(client, 'actions.getSchema', 'GET', '/api/v1/actions/{id}/schema', [id], undefined, options)
 
 /**
- * Test an action without calling it. As the method `narrow.actions.test`.
+ * Test an action without calling it. `narrow.actions.test`.
  * @throws {NarrowApiError} with `not_found`
  */
 export const actionsTest: (
@@ -163,7 +163,7 @@ export const actionsTest: (
   call(client, 'actions.test', 'POST', '/api/v1/actions/{id}/test', [id], body, options)
 
 /**
- * Rotate the token of an action. As the method `narrow.actions.rotateToken`.
+ * Rotate the token of an action. `narrow.actions.rotateToken`.
  * @throws {NarrowApiError} with `not_found`
  */
 export const actionsRotateToken: (
@@ -175,7 +175,7 @@ export const actionsRotateToken: (
   call(client, 'actions.rotateToken', 'POST', '/api/v1/actions/{id}/rotate-token', [id], body, options)
 
 /**
- * List executions of an action. As the method `narrow.actions.listExecutions`.
+ * List executions of an action. `narrow.actions.listExecutions`.
  * @throws {NarrowApiError} with `invalid_cursor`, `not_found`
  */
 export const actionsListExecutions: <const F extends Fields<Execution> = undefined>(
@@ -187,7 +187,7 @@ export const actionsListExecutions: <const F extends Fields<Execution> = undefin
   list(client, 'actions.listExecutions', '/api/v1/actions/{id}/executions', [id], query, options)
 
 /**
- * Get an execution of an action. As the method `narrow.actions.getExecution`.
+ * Get an execution of an action. `narrow.actions.getExecution`.
  * @throws {NarrowApiError} with `not_found`
  */
 export const actionsGetExecution: <const F extends Fields<Execution> = undefined>(
@@ -200,7 +200,7 @@ export const actionsGetExecution: <const F extends Fields<Execution> = undefined
   call(client, 'actions.getExecution', 'GET', '/api/v1/actions/{id}/executions/{execution_id}', [id, executionId], query, options)
 
 /**
- * List tokens. As the method `narrow.tokens.list`.
+ * List tokens. `narrow.tokens.list`.
  * @throws {NarrowApiError} with `invalid_cursor`
  */
 export const tokensList: <const F extends Fields<Token> = undefined>(
@@ -210,7 +210,7 @@ export const tokensList: <const F extends Fields<Token> = undefined>(
 ) => PageCall<Selection<Token, F>> = (client, query, options) =>
   list(client, 'tokens.list', '/api/v1/tokens', [], query, options)
 
-/** Create a token. As the method `narrow.tokens.create`. */
+/** Create a token. `narrow.tokens.create`. */
 export const tokensCreate: (
   client: Client,
   body: CreateToken,
@@ -219,7 +219,7 @@ export const tokensCreate: (
   call(client, 'tokens.create', 'POST', '/api/v1/tokens', [], body, options)
 
 /**
- * Get a token. As the method `narrow.tokens.get`.
+ * Get a token. `narrow.tokens.get`.
  * @throws {NarrowApiError} with `not_found`
  */
 export const tokensGet: <const F extends Fields<Token> = undefined>(
@@ -231,7 +231,7 @@ export const tokensGet: <const F extends Fields<Token> = undefined>(
   call(client, 'tokens.get', 'GET', '/api/v1/tokens/{id}', [id], query, options)
 
 /**
- * Revoke a token. As the method `narrow.tokens.delete`.
+ * Revoke a token. `narrow.tokens.delete`.
  * @throws {NarrowApiError} with `not_found`
  */
 export const tokensDelete: (
@@ -242,7 +242,7 @@ export const tokensDelete: (
   call(client, 'tokens.delete', 'DELETE', '/api/v1/tokens/{id}', [id], undefined, options)
 
 /**
- * Rotate a token. As the method `narrow.tokens.rotate`.
+ * Rotate a token. `narrow.tokens.rotate`.
  * @throws {NarrowApiError} with `not_found`, `invalid_state`
  */
 export const tokensRotate: (
@@ -254,7 +254,7 @@ export const tokensRotate: (
   call(client, 'tokens.rotate', 'POST', '/api/v1/tokens/{id}/rotate', [id], body, options)
 
 /**
- * List executions. As the method `narrow.executions.list`.
+ * List executions. `narrow.executions.list`.
  * @throws {NarrowApiError} with `invalid_cursor`
  */
 export const executionsList: <const F extends Fields<Execution> = undefined>(
@@ -265,7 +265,7 @@ export const executionsList: <const F extends Fields<Execution> = undefined>(
   list(client, 'executions.list', '/api/v1/executions', [], query, options)
 
 /**
- * Get an execution. As the method `narrow.executions.get`.
+ * Get an execution. `narrow.executions.get`.
  * @throws {NarrowApiError} with `not_found`
  */
 export const executionsGet: <const F extends Fields<Execution> = undefined>(
@@ -277,7 +277,7 @@ export const executionsGet: <const F extends Fields<Execution> = undefined>(
   call(client, 'executions.get', 'GET', '/api/v1/executions/{id}', [id], query, options)
 
 /**
- * List what this token may run. As the method `narrow.x.manifest`.
+ * List what this token may run. `narrow.x.manifest`.
  * @throws {NarrowApiError} with `paused`
  */
 export const xManifest: (
@@ -287,7 +287,7 @@ export const xManifest: (
   call(client, 'x.manifest', 'GET', '/x', [], undefined, options)
 
 /**
- * Get an execution of this token. As the method `narrow.x.getExecution`.
+ * Get an execution of this token. `narrow.x.getExecution`.
  * @throws {NarrowApiError} with `paused`, `not_found`
  */
 export const xGetExecution: (
@@ -298,7 +298,7 @@ export const xGetExecution: (
   call(client, 'x.getExecution', 'GET', '/x/executions/{id}', [id], undefined, options)
 
 /**
- * Get one callable action. As the method `narrow.x.get`.
+ * Get one callable action. `narrow.x.get`.
  * @throws {NarrowApiError} with `paused`, `not_found`, `sunset`
  */
 export const xGet: (
@@ -309,7 +309,7 @@ export const xGet: (
   call(client, 'x.get', 'GET', '/x/{action_id}', [actionId], undefined, options)
 
 /**
- * Run an action. As the method `narrow.x.execute`.
+ * Run an action. `narrow.x.execute`.
  * @throws {NarrowApiError} with `policy_denied`, `paused`, `execution_limit_reached`, `token_exhausted`,
  * `not_found`, `sunset`, `upstream_error`, `upstream_auth_failed`, `upstream_blocked`,
  * `invalid_upstream_response`, `upstream_outcome_unknown`, `upstream_timeout`
@@ -323,7 +323,7 @@ export const xExecute: (
 ) => Call<UpstreamAnswer> = execute
 
 /**
- * See what a call would do. As the method `narrow.x.dryRun`.
+ * See what a call would do. `narrow.x.dryRun`.
  * @throws {NarrowApiError} with `paused`, `token_exhausted`, `not_found`, `sunset`
  */
 export const xDryRun: (
@@ -335,7 +335,7 @@ export const xDryRun: (
   call(client, 'x.dryRun', 'POST', '/x/{action_id}/dry-run', [actionId], body, options)
 
 /**
- * List secrets. As the method `narrow.secrets.list`.
+ * List secrets. `narrow.secrets.list`.
  * @throws {NarrowApiError} with `invalid_cursor`
  */
 export const secretsList: <const F extends Fields<Secret> = undefined>(
@@ -345,7 +345,7 @@ export const secretsList: <const F extends Fields<Secret> = undefined>(
 ) => PageCall<Selection<Secret, F>> = (client, query, options) =>
   list(client, 'secrets.list', '/api/v1/secrets', [], query, options)
 
-/** Create a secret. As the method `narrow.secrets.create`. */
+/** Create a secret. `narrow.secrets.create`. */
 export const secretsCreate: (
   client: Client,
   body: CreateSecret,
@@ -354,7 +354,7 @@ export const secretsCreate: (
   call(client, 'secrets.create', 'POST', '/api/v1/secrets', [], body, options)
 
 /**
- * Get a secret. As the method `narrow.secrets.get`.
+ * Get a secret. `narrow.secrets.get`.
  * @throws {NarrowApiError} with `not_found`
  */
 export const secretsGet: <const F extends Fields<Secret> = undefined>(
@@ -366,7 +366,7 @@ export const secretsGet: <const F extends Fields<Secret> = undefined>(
   call(client, 'secrets.get', 'GET', '/api/v1/secrets/{id}', [id], query, options)
 
 /**
- * Update a secret. As the method `narrow.secrets.update`.
+ * Update a secret. `narrow.secrets.update`.
  * @throws {NarrowApiError} with `not_found`
  */
 export const secretsUpdate: (
@@ -378,7 +378,7 @@ export const secretsUpdate: (
   call(client, 'secrets.update', 'PATCH', '/api/v1/secrets/{id}', [id], body, options)
 
 /**
- * Delete a secret. As the method `narrow.secrets.delete`.
+ * Delete a secret. `narrow.secrets.delete`.
  * @throws {NarrowApiError} with `not_found`, `in_use`
  */
 export const secretsDelete: (
@@ -389,7 +389,7 @@ export const secretsDelete: (
   call(client, 'secrets.delete', 'DELETE', '/api/v1/secrets/{id}', [id], undefined, options)
 
 /**
- * List API keys. As the method `narrow.apiKeys.list`.
+ * List API keys. `narrow.apiKeys.list`.
  * @throws {NarrowApiError} with `invalid_cursor`
  */
 export const apiKeysList: <const F extends Fields<ApiKey> = undefined>(
@@ -399,7 +399,7 @@ export const apiKeysList: <const F extends Fields<ApiKey> = undefined>(
 ) => PageCall<Selection<ApiKey, F>> = (client, query, options) =>
   list(client, 'apiKeys.list', '/api/v1/api-keys', [], query, options)
 
-/** Create an API key. As the method `narrow.apiKeys.create`. */
+/** Create an API key. `narrow.apiKeys.create`. */
 export const apiKeysCreate: (
   client: Client,
   body: CreateApiKey,
@@ -408,7 +408,7 @@ export const apiKeysCreate: (
   call(client, 'apiKeys.create', 'POST', '/api/v1/api-keys', [], body, options)
 
 /**
- * Get an API key. As the method `narrow.apiKeys.get`.
+ * Get an API key. `narrow.apiKeys.get`.
  * @throws {NarrowApiError} with `not_found`
  */
 export const apiKeysGet: <const F extends Fields<ApiKey> = undefined>(
@@ -420,7 +420,7 @@ export const apiKeysGet: <const F extends Fields<ApiKey> = undefined>(
   call(client, 'apiKeys.get', 'GET', '/api/v1/api-keys/{id}', [id], query, options)
 
 /**
- * Revoke an API key. As the method `narrow.apiKeys.delete`.
+ * Revoke an API key. `narrow.apiKeys.delete`.
  * @throws {NarrowApiError} with `not_found`, `in_use`
  */
 export const apiKeysDelete: (
@@ -431,7 +431,7 @@ export const apiKeysDelete: (
   call(client, 'apiKeys.delete', 'DELETE', '/api/v1/api-keys/{id}', [id], undefined, options)
 
 /**
- * List workspaces. As the method `narrow.workspaces.list`.
+ * List workspaces. `narrow.workspaces.list`.
  * @throws {NarrowApiError} with `invalid_cursor`
  */
 export const workspacesList: <const F extends Fields<Workspace> = undefined>(
@@ -442,7 +442,7 @@ export const workspacesList: <const F extends Fields<Workspace> = undefined>(
   list(client, 'workspaces.list', '/api/v1/workspaces', [], query, options)
 
 /**
- * Get a workspace. As the method `narrow.workspaces.get`.
+ * Get a workspace. `narrow.workspaces.get`.
  * @throws {NarrowApiError} with `not_found`
  */
 export const workspacesGet: <const F extends Fields<Workspace> = undefined>(
@@ -454,7 +454,7 @@ export const workspacesGet: <const F extends Fields<Workspace> = undefined>(
   call(client, 'workspaces.get', 'GET', '/api/v1/workspaces/{id}', [id], query, options)
 
 /**
- * Update a workspace. As the method `narrow.workspaces.update`.
+ * Update a workspace. `narrow.workspaces.update`.
  * @throws {NarrowApiError} with `not_found`
  */
 export const workspacesUpdate: (
@@ -466,7 +466,7 @@ export const workspacesUpdate: (
   call(client, 'workspaces.update', 'PATCH', '/api/v1/workspaces/{id}', [id], body, options)
 
 /**
- * Pause a workspace. As the method `narrow.workspaces.pause`.
+ * Pause a workspace. `narrow.workspaces.pause`.
  * @throws {NarrowApiError} with `not_found`
  */
 export const workspacesPause: (
@@ -477,7 +477,7 @@ export const workspacesPause: (
   call(client, 'workspaces.pause', 'POST', '/api/v1/workspaces/{id}/pause', [id], undefined, options)
 
 /**
- * Resume a workspace. As the method `narrow.workspaces.resume`.
+ * Resume a workspace. `narrow.workspaces.resume`.
  * @throws {NarrowApiError} with `not_found`
  */
 export const workspacesResume: (
@@ -488,7 +488,7 @@ export const workspacesResume: (
   call(client, 'workspaces.resume', 'POST', '/api/v1/workspaces/{id}/resume', [id], undefined, options)
 
 /**
- * List audit events. As the method `narrow.audit.list`.
+ * List audit events. `narrow.audit.list`.
  * @throws {NarrowApiError} with `invalid_cursor`
  */
 export const auditList: <const F extends Fields<AuditEvent> = undefined>(
@@ -499,7 +499,7 @@ export const auditList: <const F extends Fields<AuditEvent> = undefined>(
   list(client, 'audit.list', '/api/v1/audit', [], query, options)
 
 /**
- * Get an audit event. As the method `narrow.audit.get`.
+ * Get an audit event. `narrow.audit.get`.
  * @throws {NarrowApiError} with `not_found`
  */
 export const auditGet: <const F extends Fields<AuditEvent> = undefined>(
@@ -510,14 +510,14 @@ export const auditGet: <const F extends Fields<AuditEvent> = undefined>(
 ) => Call<Selection<AuditEvent, F>> = (client, id, query, options) =>
   call(client, 'audit.get', 'GET', '/api/v1/audit/{id}', [id], query, options)
 
-/** Is the process alive. As the method `narrow.health.live`. */
+/** Is the process alive. `narrow.health.live`. */
 export const healthLive: (
   client: Client,
   options?: RequestOptions,
 ) => Call<Health> = (client, options) =>
   call(client, 'health.live', 'GET', '/healthz', [], undefined, options)
 
-/** Can it take work. As the method `narrow.health.ready`. */
+/** Can it take work. `narrow.health.ready`. */
 export const healthReady: (
   client: Client,
   options?: RequestOptions,

@@ -39,7 +39,8 @@ export const createNodeFetch = ({
   }
 
   const fetch = async (input: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
-    const url = new URL(typeof input === 'object' && 'url' in input ? input.url : input)
+    if (input instanceof Request) throw new TypeError('This fetch takes a URL, and no Request')
+    const url = new URL(input)
     const { signal, method = 'GET', body } = init
     if (body && typeof body !== 'string') throw new TypeError('This fetch sends text only')
     const { protocol, hostname, port, pathname, search } = url
@@ -61,8 +62,8 @@ export const createNodeFetch = ({
         const toResponse = (from: Readable) =>
           // It is one to whoever uses it, by its prototype.
           new Answer(message, from, url) as unknown as Response
-        const decoder = decoders[message.headers['content-encoding'] ?? '']
-        resolve(decoder ? decoded(message, decoder).then(toResponse) : toResponse(message))
+        const names = method === 'HEAD' || Answer.isEmpty(message) ? [] : decodersOf(message)
+        resolve(names.length ? decoded(message, names).then(toResponse) : toResponse(message))
       })
       const abort = () => sent.destroy(signal?.reason)
       const release = () => signal?.removeEventListener('abort', abort)
@@ -104,16 +105,28 @@ const toHeaders = (given: HeadersInit | undefined, body: string | null | undefin
 })
 
 /** As the global `fetch` does, so that what stands between client and server may compress. */
-const decoders: Readonly<Record<string, 'createGunzip' | 'createInflate' | 'createBrotliDecompress'>> = {
-  gzip: 'createGunzip',
-  'x-gzip': 'createGunzip',
-  deflate: 'createInflate',
-  br: 'createBrotliDecompress',
+const decoders: ReadonlyMap<string, Decoder> = new Map([
+  ['gzip', 'createGunzip'],
+  ['x-gzip', 'createGunzip'],
+  ['deflate', 'createInflate'],
+  ['br', 'createBrotliDecompress'],
+])
+
+type Decoder = 'createGunzip' | 'createInflate' | 'createBrotliDecompress'
+
+/** What undoes each coding, the last one first; nothing where one is not known, or where there are too many. */
+const decodersOf = ({ headers }: IncomingMessage): Decoder[] => {
+  const codings = headers['content-encoding']?.toLowerCase().split(/\s*,\s*/) ?? []
+  const names = codings.flatMap((coding) => decoders.get(coding) ?? []).reverse()
+  return names.length === codings.length && names.length <= 5 ? names : []
 }
 
-const decoded = async (message: IncomingMessage, name: (typeof decoders)[string]): Promise<Readable> => {
-  const decoder = (await import('node:zlib'))[name]()
-  message.once('error', (error) => decoder.destroy(error))
+const decoded = async (message: IncomingMessage, names: readonly Decoder[]): Promise<Readable> => {
+  const [zlib, { pipeline }] = await Promise.all([import('node:zlib'), import('node:stream')])
   // A message that was cut in the meantime will not say so again.
-  return message.destroyed ? message : message.pipe(decoder)
+  if (message.destroyed) return message
+  const steps = names.map((name) => zlib[name]())
+  // Whoever reads the last one is told what happened to any; where nobody reads, nobody is to be told.
+  pipeline([message, ...steps], () => {})
+  return steps.at(-1) ?? message
 }

@@ -6,6 +6,11 @@ import { Readable } from 'node:stream'
  * status, a few headers and their text, needs none of them.
  */
 export class NodeResponse {
+  /** Whether it has no body, whatever its headers say. */
+  static isEmpty({ statusCode = 0 }: IncomingMessage): boolean {
+    return [204, 205, 304].includes(statusCode)
+  }
+
   readonly status: number
   readonly ok: boolean
   readonly statusText: string
@@ -75,9 +80,11 @@ export class NodeResponse {
     if (this.#isRead) throw new TypeError('The body is read already')
     if (!this.#whole) {
       const { status, statusText, headers } = this
-      const hasBody = ![204, 205, 304].includes(status)
+      const isEmpty = NodeResponse.isEmpty(this.#message)
+      // Nobody else reads it to its end, which is what gives the connection back.
+      if (isEmpty) this.#body.resume()
       // The two declarations of such a stream, Node's and the web's, differ in name only.
-      const body = hasBody ? (Readable.toWeb(this.#body) as ReadableStream<Uint8Array>) : null
+      const body = isEmpty ? null : (Readable.toWeb(this.#body) as ReadableStream<Uint8Array>)
       this.#whole = new Response(body, { status, statusText, headers })
     }
     return this.#whole
@@ -99,7 +106,9 @@ class NodeHeaders extends Headers {
 
   override get(name: string): string | null {
     if (this.#isFilled) return super.get(name)
-    const value = this.#message.headers[name.toLowerCase()]
+    const { headers } = this.#message
+    const key = name.toLowerCase()
+    const value = Object.hasOwn(headers, key) ? headers[key] : null
     return Array.isArray(value) ? value.join(', ') : (value ?? null)
   }
 

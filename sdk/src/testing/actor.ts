@@ -10,7 +10,7 @@ import type { State } from './state.ts'
 /** Who asks. Every refusal has one text, so that nothing can be learned by trying. */
 export const authenticate = (
   state: State,
-  { auth }: OperationRow,
+  { auth = 'key' }: OperationRow,
   sent: Headers,
   headers: Headers,
 ): Actor => {
@@ -28,7 +28,11 @@ export const authenticate = (
 }
 
 /** Undefined for a credential that opens nothing, or nothing of this kind. */
-export const findActor = (state: State, auth: OperationRow['auth'], sent: Headers): Actor | undefined => {
+export const findActor = (
+  state: State,
+  auth: OperationRow['auth'] = 'key',
+  sent: Headers,
+): Actor | undefined => {
   const text = credentialOf(sent)
   if (auth === 'key' && text.startsWith('sk_')) {
     const key = findKey(state, text)

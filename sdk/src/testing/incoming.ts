@@ -1,8 +1,9 @@
+import type { ErrorDetail } from '../errors.ts'
 import { apiError, invalidBody, type MockApiError } from './api-error.ts'
 import { blanks, inputs, schemas } from './generated/operations.ts'
 import type { Query } from './list.ts'
 import { rowOf } from './operations.ts'
-import { check, type Fields, isObject, type Schema } from './schema.ts'
+import { check, type Fields, type Schema, TWICE } from './schema.ts'
 
 /** A request that arrived whole. */
 export interface Incoming {
@@ -20,10 +21,12 @@ const resolve = (name: string): Schema | undefined => schemas[name]
 /** The query as the operation declares it: numbers as numbers, lists as lists, unknown names refused. */
 export const readQuery = (operation: string, { search }: Incoming): Query => {
   const schema = querySchemaOf(operation)
-  const { value, details } = check(schema, parseQuery(search, schema), { resolve, fill: true })
-  if (details.length > 0) {
-    // A list is one parameter, whichever of its entries is wrong.
-    const named = details.map(({ field, message }) =>
+  const query = parseQuery(search, schema)
+  const { value, details } = check(schema, query, { resolve, fill: true })
+  // A list is one parameter, whichever of its entries is wrong.
+  const wrong = details
+    .filter(({ message }) => message !== TWICE)
+    .map(({ field, message }) =>
       /\.\d+$/.test(field)
         ? {
             field: field.replace(/\.\d+$/, ''),
@@ -31,11 +34,20 @@ export const readQuery = (operation: string, { search }: Incoming): Query => {
           }
         : { field, message },
     )
-    throw apiError('validation_failed', { message: 'query parameters are invalid', details: named })
-  }
+  const repeated = Object.keys(query)
+    .filter((name) => isRepeated(query[name]))
+    .map((field) => ({ field, message: 'must name each field once' }))
+  if (wrong.length + repeated.length > 0) throw invalidQuery([...wrong, ...repeated])
   // The schema is that of an object.
   return value as Query
 }
+
+/** Also in both directions, which no schema says. */
+const isRepeated = (names: unknown): boolean =>
+  Array.isArray(names) && new Set(names.map((name) => `${name}`.replace(/^-/, ''))).size < names.length
+
+const invalidQuery = (details: readonly ErrorDetail[]): MockApiError =>
+  apiError('validation_failed', { message: 'query parameters are invalid', details })
 
 const querySchemaOf = (operation: string): Schema => {
   const schema = inputs[operation]?.query ?? { type: 'object', additionalProperties: false }
@@ -52,29 +64,25 @@ const querySchemaOf = (operation: string): Schema => {
 
 /** The same without a judgement, for the record. */
 export const parseQuery = (search: string, { properties = {} }: Schema): Record<string, unknown> => {
-  const query: Record<string, unknown> = {}
+  const query = new Map<string, unknown>()
+  const metadata = new Map<string, string>()
   for (const [written, text] of new URLSearchParams(search)) {
     const [, key] = /^metadata\[(.+)\]$/s.exec(written) ?? []
-    if (key !== undefined) {
-      query.metadata = { ...(isObject(query.metadata) ? query.metadata : {}), [key]: text }
-      continue
-    }
-    const name = aliases[written] ?? written
-    if (Object.hasOwn(query, name)) {
-      const details = [{ field: name, message: 'must be sent once' }]
-      throw apiError('validation_failed', { message: 'query parameters are invalid', details })
-    }
-    query[name] = toValue(properties[name], text)
+    const name = aliases.get(written) ?? written
+    if (key === undefined ? query.has(name) : metadata.has(key))
+      throw invalidQuery([{ field: name, message: 'must be sent once' }])
+    if (key === undefined) query.set(name, toValue(properties[name], text))
+    else query.set('metadata', Object.fromEntries(metadata.set(key, text)))
   }
-  return query
+  return Object.fromEntries(query)
 }
 
 /** Reference names of a parameter that this API calls otherwise. */
-const aliases: { readonly [name: string]: string } = {
-  per_page: 'limit',
-  from: 'created_after',
-  to: 'created_before',
-}
+const aliases = new Map([
+  ['per_page', 'limit'],
+  ['from', 'created_after'],
+  ['to', 'created_before'],
+])
 
 const toValue = (schema: Schema | undefined, text: string): unknown => {
   if (schema?.type === 'integer') return /^-?\d{1,15}$/.test(text) ? Number(text) : text
@@ -97,7 +105,7 @@ const parseBody = ({ text, headers }: Incoming): unknown => {
     !/^application\/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?;?\s*$/i.test(headers.get('content-type') ?? '')
   )
     throw apiError('unsupported_media_type', { message: 'Send the body as application/json in UTF-8' })
-  if (text.length > MAX_BODY)
+  if (new TextEncoder().encode(text).length > MAX_BODY)
     throw apiError('payload_too_large', { message: `The body may have at most ${MAX_BODY} bytes` })
   const value = fromJson(text)
   refuseUnkeepable(value, [])
@@ -152,8 +160,10 @@ export const completeBody = (operation: string, body: object): { body: Fields; p
 /** The key, or null when none was sent. */
 export const readIdempotencyKey = ({ headers }: Incoming): string | null => {
   const key = headers.get('idempotency-key')
-  if (key === null || (key.length > 0 && key.length <= 255)) return key
-  throw apiError('invalid_request', { message: 'Idempotency-Key must have 1 to 255 characters' })
+  if (key === null || /^[\x21-\x7e]{1,255}$/.test(key)) return key
+  throw apiError('invalid_request', {
+    message: 'Idempotency-Key must be sent once, as 1 to 255 visible ASCII characters',
+  })
 }
 
 /** The version a caller says it has read; `*` matches whatever there is. */

@@ -138,6 +138,102 @@ describe('what the mock answers by itself', () => {
   })
 })
 
+describe('the mock refuses what the API refuses', () => {
+  const ask = async (path: string, init: RequestInit = {}) => {
+    const headers = { authorization: `Bearer ${mock.apiKey}`, ...init.headers }
+    const response = await mock.fetch(`http://narrowapi.mock/api/v1${path}`, { ...init, headers })
+    const text = await response.text()
+    const { error, message, details } = text ? JSON.parse(text) : {}
+    return { status: response.status, headers: response.headers, text, error, message, details }
+  }
+
+  it('a secret that there is not', async () => {
+    const { id } = await narrow.actions.create(action)
+    const secret_id = 'sec_0000000000000000000abc'
+    const nothing = {
+      code: 'validation_failed',
+      status: 422,
+      message: 'request body is invalid',
+      details: [{ field: 'secret_id', message: 'is not a secret of this workspace' }],
+    }
+    const wanted = { auth_type: 'bearer', secret_id } as const
+    expect(await failureOf(narrow.actions.create({ ...action, ...wanted }))).toMatchObject(nothing)
+    expect(await failureOf(narrow.actions.update(id, wanted))).toMatchObject(nothing)
+    const { id: real } = await narrow.secrets.create({ name: 'S', value: 'secret-value' })
+    expect(await narrow.actions.update(id, { ...wanted, secret_id: real })).toMatchObject({ secret_id: real })
+  })
+
+  it('a fixed input that does not fit, of an action and of a grant', async () => {
+    const typed: CreateAction = {
+      ...action,
+      input_schema: {
+        type: 'object',
+        properties: { amount: { $ref: '#/$defs/amount' }, note: { type: 'string' } },
+        required: ['note'],
+        $defs: { amount: { type: 'integer' } },
+      },
+    }
+    const misfit = (field: string, message: string) => ({
+      code: 'validation_failed',
+      status: 422,
+      details: [{ field, message }],
+    })
+    expect(
+      await failureOf(narrow.actions.create({ ...typed, fixed_input: { amount: 'much' } })),
+    ).toMatchObject(misfit('fixed_input.amount', 'must be an integer'))
+    const { id } = await narrow.actions.create({ ...typed, fixed_input: { amount: 1 } })
+    const grant = (fixed_input: object) =>
+      failureOf(narrow.tokens.create({ name: 'T', grants: [{ action_id: id, fixed_input }] } as never))
+    expect(await grant({ note: 5 })).toMatchObject(misfit('grants.0.fixed_input.note', 'must be a string'))
+    expect(await grant({ amount: 1 })).toMatchObject(
+      misfit('grants.0.fixed_input.amount', 'is fixed by the action already'),
+    )
+  })
+
+  it.each([
+    ['constructor=1', 'constructor', 'is not a known field'],
+    ['__proto__=1', '__proto__', 'is not a known field'],
+    ['metadata[k]=a&metadata[k]=b', 'metadata[k]', 'must be sent once'],
+    ['sort=name,name', 'sort', 'must name each field once'],
+    ['sort=name,-name', 'sort', 'must name each field once'],
+    ['fields=name,name', 'fields', 'must name each field once'],
+  ])('the query %s', async (query, field, message) => {
+    expect(await ask(`/secrets?${query}`)).toMatchObject({
+      status: 422,
+      error: 'validation_failed',
+      details: [{ field, message }],
+    })
+  })
+
+  it('an idempotency key that no header should hold', async () => {
+    const withKey = (key: string) => {
+      const headers = { 'content-type': 'application/json', 'idempotency-key': key }
+      const body = JSON.stringify({ name: 'S', value: 'secret-value' })
+      return ask('/secrets', { method: 'POST', headers, body })
+    }
+    for (const key of ['a b', 'a, b', '', 'é', 'a'.repeat(256)]) {
+      expect(await withKey(key)).toMatchObject({ status: 400, error: 'invalid_request' })
+    }
+    expect(await withKey('a'.repeat(255))).toMatchObject({ status: 201 })
+  })
+
+  it('a body of too many bytes, however few characters those are', async () => {
+    const body = JSON.stringify({ name: 'S', value: 'ä'.repeat(600_000) })
+    const headers = { 'content-type': 'application/json' }
+    expect(await ask('/secrets', { method: 'POST', headers, body })).toMatchObject({ status: 413 })
+  })
+
+  it('and answers HEAD without a body, and OPTIONS with what a path takes', async () => {
+    const head = await ask('/secrets?limit=1', { method: 'HEAD' })
+    expect([head.status, head.text]).toEqual([200, ''])
+    expect(head.headers.get('content-type')).toContain('json')
+    const options = await ask('/secrets', { method: 'OPTIONS', headers: { authorization: '' } })
+    expect([options.status, options.text]).toEqual([204, ''])
+    expect(options.headers.get('allow')).toBe('GET, HEAD, OPTIONS, POST')
+    expect(await ask('/nothing', { method: 'OPTIONS' })).toMatchObject({ status: 404 })
+  })
+})
+
 describe('an override', () => {
   it('answers with data, whole or in part', async () => {
     mock.on('actions.get', { id: 'act_7', name: 'Mine' })

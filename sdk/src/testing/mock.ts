@@ -186,7 +186,8 @@ export class MockNarrowAPI {
       this.#credentialId(name, incoming),
     )
     try {
-      const response = await this.#meet(name, incoming, signal)
+      const whole = await this.#meet(name, incoming, signal)
+      const response = incoming.method === 'HEAD' ? new Response(null, whole) : whole
       settle(!response.ok)
       if (!response.ok && this.#options.instantRetries) response.headers.set('retry-after-ms', '0')
       return response

@@ -9,12 +9,10 @@ export type OperationName = keyof OperationShapes
 
 /** The path parameters of an operation, by name. */
 export type ParamsOf<Name extends OperationName> = {
-  readonly [Param in ParamIn<OperationShapes[Name]['path']>]: string
+  readonly [Param in ParamIn<OperationShapes[Name]>]: string
 }
 
-type ParamIn<Path extends string> = Path extends `${string}{${infer Param}}${infer Rest}`
-  ? Param | ParamIn<Rest>
-  : never
+type ParamIn<Shape> = Shape extends { params: infer Param extends string } ? Param : never
 
 /** The parsed query; undefined for operations that take none. */
 export type QueryOf<Name extends OperationName> = OperationShapes[Name] extends { query: infer Query }
@@ -61,7 +59,7 @@ export const findOperation = (method: string, path: string): FoundOperation | st
     const match = pattern.exec(path)
     if (!match) continue
     methods.push(row.method)
-    if (row.method !== method) continue
+    if (row.method !== (method === 'HEAD' ? 'GET' : method)) continue
     try {
       return { name, params: Object.fromEntries(params.map((param, i) => [param, decode(match[i + 1])])) }
     } catch {

@@ -5,7 +5,8 @@ import type { ErrorCode } from '../generated/errors.ts'
 export interface OperationRow {
   readonly method: string
   readonly path: string
-  readonly auth: 'key' | 'token' | 'none'
+  /** Default `key`. */
+  readonly auth?: 'key' | 'token' | 'none'
   readonly scope?: string
   /** The audit event a success leaves. */
   readonly audit?: string
@@ -172,13 +173,16 @@ const visitList = (
   const entries = context.fill ? 'entries' : 'items'
   if (value.length < minItems) complain(`must have at least ${minItems} ${entries}`)
   if (value.length > maxItems) complain(`must have at most ${maxItems} ${entries}`)
-  if (uniqueItems && new Set(value.map(canonical)).size < value.length)
-    complain('must not hold the same item twice')
+  if (uniqueItems && new Set(value.map(canonical)).size < value.length) complain(TWICE)
   return items ? value.map((item, index) => visit(items, item, [...path, index], context)) : value
 }
 
+export const TWICE = 'must not hold the same item twice'
+
 const visitObject = (schema: Schema, value: Fields, path: Path, context: Visit): Fields => {
-  const { properties = {}, required = [], additionalProperties = true, propertyNames } = schema
+  const { properties = {}, required = [], propertyNames } = schema
+  // What the API takes has no other members than it says, unless it says so.
+  const { additionalProperties = !(context.fill && schema.properties) } = schema
   const complain = (name: string, message: string) =>
     context.details.push({ field: [...path, name].join('.'), message })
   const filled: [string, unknown][] = []

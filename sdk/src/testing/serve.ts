@@ -52,6 +52,7 @@ const run = async (
     if (found.length === 0) throw notFound()
     const allowed = [...new Set([...found, ...(found.includes('GET') ? ['HEAD'] : []), 'OPTIONS'])].sort()
     headers.set('allow', allowed.join(', '))
+    if (incoming.method === 'OPTIONS') return new Response(null, { status: 204, headers })
     throw apiError('method_not_allowed', { message: `This path takes ${allowed.join(', ')}` })
   }
   const { name, params } = found

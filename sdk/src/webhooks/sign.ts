@@ -49,7 +49,8 @@ export const signTestEvent = async <const Type extends WebhookEventType | Unknow
   secrets: WebhookSecret | readonly WebhookSecret[],
   options: TestEventOptions = {},
 ): Promise<SignedTestEvent> => {
-  const { timestamp: sentAt = new Date(), id = newId() } = options
+  const { timestamp, id = newId() } = options
+  const sentAt = new Date(timestamp ?? Date.now())
   const keys = await toKeys(secrets)
   const seconds = Math.floor(Number(sentAt) / 1000)
   if (Number.isNaN(seconds)) throw new WebhookError('invalid_usage', 'The option timestamp must be a date')

@@ -26,12 +26,12 @@ export const verify = async (
   payload: WebhookPayload,
   headers: WebhookHeaders,
   secrets: WebhookSecret | readonly WebhookSecret[],
-  options: VerifyOptions = {},
+  options?: VerifyOptions,
 ): Promise<WebhookEvent> => {
   const keys = await toKeys(secrets)
   const body = toBytes(payload)
   const { id, timestamp, signatures } = readHeaders(headers)
-  checkTime(Number(timestamp), options)
+  checkTime(Number(timestamp), options ?? {})
   const expected = await signaturesOf(keys, id, timestamp, body)
   // Every pair is compared, so the time taken does not tell which one fitted.
   const fitting = expected.flatMap((own) => signatures.filter((sent) => isSame(own, sent)))

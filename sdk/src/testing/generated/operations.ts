@@ -51,92 +51,92 @@ import type { OperationRow, PageData, Schema } from '../schema.ts'
 
 /** Where each operation is, what it takes and what a success of it holds. */
 export interface OperationShapes {
-  'actions.list': { path: '/api/v1/actions'; query: ListActionsQuery<Fields<Action>>; data: PageData<Action> }
-  'actions.create': { path: '/api/v1/actions'; body: CreateAction; data: Action }
-  'actions.get': { path: '/api/v1/actions/{id}'; query: GetActionQuery<Fields<Action>>; data: Action }
-  'actions.update': { path: '/api/v1/actions/{id}'; body: UpdateAction; data: Action }
-  'actions.delete': { path: '/api/v1/actions/{id}'; data: undefined }
-  'actions.listVersions': { path: '/api/v1/actions/{id}/versions'; query: ListActionVersionsQuery; data: PageData<ActionVersion> }
-  'actions.restoreVersion': { path: '/api/v1/actions/{id}/versions/{version}/restore'; data: Action }
-  'actions.getSchema': { path: '/api/v1/actions/{id}/schema'; data: ActionSchema }
-  'actions.test': { path: '/api/v1/actions/{id}/test'; body: TestAction; data: DryRun }
-  'actions.rotateToken': { path: '/api/v1/actions/{id}/rotate-token'; body: RotateActionToken; data: RotatedActionToken }
-  'actions.listExecutions': { path: '/api/v1/actions/{id}/executions'; query: ListActionExecutionsQuery<Fields<Execution>>; data: PageData<Execution> }
-  'actions.getExecution': { path: '/api/v1/actions/{id}/executions/{execution_id}'; query: GetActionExecutionQuery<Fields<Execution>>; data: Execution }
-  'tokens.list': { path: '/api/v1/tokens'; query: ListTokensQuery<Fields<Token>>; data: PageData<Token> }
-  'tokens.create': { path: '/api/v1/tokens'; body: CreateToken; data: CreatedToken }
-  'tokens.get': { path: '/api/v1/tokens/{id}'; query: GetTokenQuery<Fields<Token>>; data: Token }
-  'tokens.delete': { path: '/api/v1/tokens/{id}'; data: undefined }
-  'tokens.rotate': { path: '/api/v1/tokens/{id}/rotate'; body: RotateToken; data: CreatedToken }
-  'executions.list': { path: '/api/v1/executions'; query: ListExecutionsQuery<Fields<Execution>>; data: PageData<Execution> }
-  'executions.get': { path: '/api/v1/executions/{id}'; query: GetExecutionQuery<Fields<Execution>>; data: Execution }
-  'x.manifest': { path: '/x'; data: Manifest }
-  'x.getExecution': { path: '/x/executions/{id}'; data: Execution }
-  'x.get': { path: '/x/{action_id}'; data: Callable }
-  'x.dryRun': { path: '/x/{action_id}/dry-run'; body: CallInput; data: DryRun }
-  'x.execute': { path: '/x/{action_id}'; body: CallInput; data: UpstreamAnswer }
-  'secrets.list': { path: '/api/v1/secrets'; query: ListSecretsQuery<Fields<Secret>>; data: PageData<Secret> }
-  'secrets.create': { path: '/api/v1/secrets'; body: CreateSecret; data: Secret }
-  'secrets.get': { path: '/api/v1/secrets/{id}'; query: GetSecretQuery<Fields<Secret>>; data: Secret }
-  'secrets.update': { path: '/api/v1/secrets/{id}'; body: UpdateSecret; data: Secret }
-  'secrets.delete': { path: '/api/v1/secrets/{id}'; data: undefined }
-  'apiKeys.list': { path: '/api/v1/api-keys'; query: ListApiKeysQuery<Fields<ApiKey>>; data: PageData<ApiKey> }
-  'apiKeys.create': { path: '/api/v1/api-keys'; body: CreateApiKey; data: CreatedApiKey }
-  'apiKeys.get': { path: '/api/v1/api-keys/{id}'; query: GetApiKeyQuery<Fields<ApiKey>>; data: ApiKey }
-  'apiKeys.delete': { path: '/api/v1/api-keys/{id}'; data: undefined }
-  'workspaces.list': { path: '/api/v1/workspaces'; query: ListWorkspacesQuery<Fields<Workspace>>; data: PageData<Workspace> }
-  'workspaces.get': { path: '/api/v1/workspaces/{id}'; query: GetWorkspaceQuery<Fields<Workspace>>; data: Workspace }
-  'workspaces.update': { path: '/api/v1/workspaces/{id}'; body: UpdateWorkspace; data: Workspace }
-  'workspaces.pause': { path: '/api/v1/workspaces/{id}/pause'; data: Workspace }
-  'workspaces.resume': { path: '/api/v1/workspaces/{id}/resume'; data: Workspace }
-  'audit.list': { path: '/api/v1/audit'; query: ListAuditEventsQuery<Fields<AuditEvent>>; data: PageData<AuditEvent> }
-  'audit.get': { path: '/api/v1/audit/{id}'; query: GetAuditEventQuery<Fields<AuditEvent>>; data: AuditEvent }
-  'health.live': { path: '/healthz'; data: Health }
-  'health.ready': { path: '/readyz'; data: Health }
+  'actions.list': { query: ListActionsQuery<Fields<Action>>; data: PageData<Action> }
+  'actions.create': { body: CreateAction; data: Action }
+  'actions.get': { params: 'id'; query: GetActionQuery<Fields<Action>>; data: Action }
+  'actions.update': { params: 'id'; body: UpdateAction; data: Action }
+  'actions.delete': { params: 'id'; data: undefined }
+  'actions.listVersions': { params: 'id'; query: ListActionVersionsQuery; data: PageData<ActionVersion> }
+  'actions.restoreVersion': { params: 'id' | 'version'; data: Action }
+  'actions.getSchema': { params: 'id'; data: ActionSchema }
+  'actions.test': { params: 'id'; body: TestAction; data: DryRun }
+  'actions.rotateToken': { params: 'id'; body: RotateActionToken; data: RotatedActionToken }
+  'actions.listExecutions': { params: 'id'; query: ListActionExecutionsQuery<Fields<Execution>>; data: PageData<Execution> }
+  'actions.getExecution': { params: 'id' | 'execution_id'; query: GetActionExecutionQuery<Fields<Execution>>; data: Execution }
+  'tokens.list': { query: ListTokensQuery<Fields<Token>>; data: PageData<Token> }
+  'tokens.create': { body: CreateToken; data: CreatedToken }
+  'tokens.get': { params: 'id'; query: GetTokenQuery<Fields<Token>>; data: Token }
+  'tokens.delete': { params: 'id'; data: undefined }
+  'tokens.rotate': { params: 'id'; body: RotateToken; data: CreatedToken }
+  'executions.list': { query: ListExecutionsQuery<Fields<Execution>>; data: PageData<Execution> }
+  'executions.get': { params: 'id'; query: GetExecutionQuery<Fields<Execution>>; data: Execution }
+  'x.manifest': { data: Manifest }
+  'x.getExecution': { params: 'id'; data: Execution }
+  'x.get': { params: 'action_id'; data: Callable }
+  'x.dryRun': { params: 'action_id'; body: CallInput; data: DryRun }
+  'x.execute': { params: 'action_id'; body: CallInput; data: UpstreamAnswer }
+  'secrets.list': { query: ListSecretsQuery<Fields<Secret>>; data: PageData<Secret> }
+  'secrets.create': { body: CreateSecret; data: Secret }
+  'secrets.get': { params: 'id'; query: GetSecretQuery<Fields<Secret>>; data: Secret }
+  'secrets.update': { params: 'id'; body: UpdateSecret; data: Secret }
+  'secrets.delete': { params: 'id'; data: undefined }
+  'apiKeys.list': { query: ListApiKeysQuery<Fields<ApiKey>>; data: PageData<ApiKey> }
+  'apiKeys.create': { body: CreateApiKey; data: CreatedApiKey }
+  'apiKeys.get': { params: 'id'; query: GetApiKeyQuery<Fields<ApiKey>>; data: ApiKey }
+  'apiKeys.delete': { params: 'id'; data: undefined }
+  'workspaces.list': { query: ListWorkspacesQuery<Fields<Workspace>>; data: PageData<Workspace> }
+  'workspaces.get': { params: 'id'; query: GetWorkspaceQuery<Fields<Workspace>>; data: Workspace }
+  'workspaces.update': { params: 'id'; body: UpdateWorkspace; data: Workspace }
+  'workspaces.pause': { params: 'id'; data: Workspace }
+  'workspaces.resume': { params: 'id'; data: Workspace }
+  'audit.list': { query: ListAuditEventsQuery<Fields<AuditEvent>>; data: PageData<AuditEvent> }
+  'audit.get': { params: 'id'; query: GetAuditEventQuery<Fields<AuditEvent>>; data: AuditEvent }
+  'health.live': { data: Health }
+  'health.ready': { data: Health }
 }
 
 /** Every operation of the API, as the mock serves it. */
 export const operations: { readonly [Name in keyof OperationShapes]: OperationRow } = {
-  'actions.list': {"method":"GET","path":"/api/v1/actions","auth":"key","scope":"actions:read","status":200,"answer":"Action","paged":true,"raises":["invalid_cursor"]},
-  'actions.create': {"method":"POST","path":"/api/v1/actions","auth":"key","scope":"actions:write","audit":"action.created","status":201,"answer":"Action","versioned":true,"keepsKey":true,"raises":["action_limit_reached","conflict"]},
-  'actions.get': {"method":"GET","path":"/api/v1/actions/{id}","auth":"key","scope":"actions:read","status":200,"answer":"Action","versioned":true,"raises":["not_found"]},
-  'actions.update': {"method":"PATCH","path":"/api/v1/actions/{id}","auth":"key","scope":"actions:write","audit":"action.updated","status":200,"answer":"Action","versioned":true,"keepsKey":true,"raises":["not_found","action_limit_reached","conflict","invalid_state"]},
-  'actions.delete': {"method":"DELETE","path":"/api/v1/actions/{id}","auth":"key","scope":"actions:delete","audit":"action.deleted","status":204,"versioned":true,"keepsKey":true,"raises":["not_found"]},
-  'actions.listVersions': {"method":"GET","path":"/api/v1/actions/{id}/versions","auth":"key","scope":"actions:read","status":200,"answer":"ActionVersion","paged":true,"raises":["not_found","invalid_cursor"]},
-  'actions.restoreVersion': {"method":"POST","path":"/api/v1/actions/{id}/versions/{version}/restore","auth":"key","scope":"actions:write","audit":"action.restored","status":200,"answer":"Action","versioned":true,"keepsKey":true,"raises":["not_found"]},
-  'actions.getSchema': {"method":"GET","path":"/api/v1/actions/{id}/schema","auth":"key","scope":"actions:read","status":200,"answer":"ActionSchema","raises":["not_found"]},
-  'actions.test': {"method":"POST","path":"/api/v1/actions/{id}/test","auth":"key","scope":"actions:execute","status":200,"answer":"DryRun","keepsKey":true,"raises":["not_found"]},
-  'actions.rotateToken': {"method":"POST","path":"/api/v1/actions/{id}/rotate-token","auth":"key","scope":"tokens:write","audit":"token.rotated","status":201,"answer":"RotatedActionToken","keepsKey":true,"raises":["not_found"]},
-  'actions.listExecutions': {"method":"GET","path":"/api/v1/actions/{id}/executions","auth":"key","scope":"executions:read","status":200,"answer":"Execution","paged":true,"raises":["not_found","invalid_cursor"]},
-  'actions.getExecution': {"method":"GET","path":"/api/v1/actions/{id}/executions/{execution_id}","auth":"key","scope":"executions:read","status":200,"answer":"Execution","raises":["not_found"]},
-  'tokens.list': {"method":"GET","path":"/api/v1/tokens","auth":"key","scope":"tokens:read","status":200,"answer":"Token","paged":true,"raises":["invalid_cursor"]},
-  'tokens.create': {"method":"POST","path":"/api/v1/tokens","auth":"key","scope":"tokens:write","audit":"token.created","status":201,"answer":"CreatedToken","keepsKey":true},
-  'tokens.get': {"method":"GET","path":"/api/v1/tokens/{id}","auth":"key","scope":"tokens:read","status":200,"answer":"Token","raises":["not_found"]},
-  'tokens.delete': {"method":"DELETE","path":"/api/v1/tokens/{id}","auth":"key","scope":"tokens:delete","audit":"token.revoked","status":204,"keepsKey":true,"raises":["not_found"]},
-  'tokens.rotate': {"method":"POST","path":"/api/v1/tokens/{id}/rotate","auth":"key","scope":"tokens:write","audit":"token.rotated","status":200,"answer":"CreatedToken","keepsKey":true,"raises":["not_found","invalid_state"]},
-  'executions.list': {"method":"GET","path":"/api/v1/executions","auth":"key","scope":"executions:read","status":200,"answer":"Execution","paged":true,"raises":["invalid_cursor"]},
-  'executions.get': {"method":"GET","path":"/api/v1/executions/{id}","auth":"key","scope":"executions:read","status":200,"answer":"Execution","raises":["not_found"]},
+  'actions.list': {"method":"GET","path":"/api/v1/actions","scope":"actions:read","status":200,"answer":"Action","paged":true,"raises":["invalid_cursor"]},
+  'actions.create': {"method":"POST","path":"/api/v1/actions","scope":"actions:write","audit":"action.created","status":201,"answer":"Action","versioned":true,"keepsKey":true,"raises":["action_limit_reached","conflict"]},
+  'actions.get': {"method":"GET","path":"/api/v1/actions/{id}","scope":"actions:read","status":200,"answer":"Action","versioned":true,"raises":["not_found"]},
+  'actions.update': {"method":"PATCH","path":"/api/v1/actions/{id}","scope":"actions:write","audit":"action.updated","status":200,"answer":"Action","versioned":true,"keepsKey":true,"raises":["not_found","action_limit_reached","conflict","invalid_state"]},
+  'actions.delete': {"method":"DELETE","path":"/api/v1/actions/{id}","scope":"actions:delete","audit":"action.deleted","status":204,"versioned":true,"keepsKey":true,"raises":["not_found"]},
+  'actions.listVersions': {"method":"GET","path":"/api/v1/actions/{id}/versions","scope":"actions:read","status":200,"answer":"ActionVersion","paged":true,"raises":["not_found","invalid_cursor"]},
+  'actions.restoreVersion': {"method":"POST","path":"/api/v1/actions/{id}/versions/{version}/restore","scope":"actions:write","audit":"action.restored","status":200,"answer":"Action","versioned":true,"keepsKey":true,"raises":["not_found"]},
+  'actions.getSchema': {"method":"GET","path":"/api/v1/actions/{id}/schema","scope":"actions:read","status":200,"answer":"ActionSchema","raises":["not_found"]},
+  'actions.test': {"method":"POST","path":"/api/v1/actions/{id}/test","scope":"actions:execute","status":200,"answer":"DryRun","keepsKey":true,"raises":["not_found"]},
+  'actions.rotateToken': {"method":"POST","path":"/api/v1/actions/{id}/rotate-token","scope":"tokens:write","audit":"token.rotated","status":201,"answer":"RotatedActionToken","keepsKey":true,"raises":["not_found"]},
+  'actions.listExecutions': {"method":"GET","path":"/api/v1/actions/{id}/executions","scope":"executions:read","status":200,"answer":"Execution","paged":true,"raises":["not_found","invalid_cursor"]},
+  'actions.getExecution': {"method":"GET","path":"/api/v1/actions/{id}/executions/{execution_id}","scope":"executions:read","status":200,"answer":"Execution","raises":["not_found"]},
+  'tokens.list': {"method":"GET","path":"/api/v1/tokens","scope":"tokens:read","status":200,"answer":"Token","paged":true,"raises":["invalid_cursor"]},
+  'tokens.create': {"method":"POST","path":"/api/v1/tokens","scope":"tokens:write","audit":"token.created","status":201,"answer":"CreatedToken","keepsKey":true},
+  'tokens.get': {"method":"GET","path":"/api/v1/tokens/{id}","scope":"tokens:read","status":200,"answer":"Token","raises":["not_found"]},
+  'tokens.delete': {"method":"DELETE","path":"/api/v1/tokens/{id}","scope":"tokens:delete","audit":"token.revoked","status":204,"keepsKey":true,"raises":["not_found"]},
+  'tokens.rotate': {"method":"POST","path":"/api/v1/tokens/{id}/rotate","scope":"tokens:write","audit":"token.rotated","status":200,"answer":"CreatedToken","keepsKey":true,"raises":["not_found","invalid_state"]},
+  'executions.list': {"method":"GET","path":"/api/v1/executions","scope":"executions:read","status":200,"answer":"Execution","paged":true,"raises":["invalid_cursor"]},
+  'executions.get': {"method":"GET","path":"/api/v1/executions/{id}","scope":"executions:read","status":200,"answer":"Execution","raises":["not_found"]},
   'x.manifest': {"method":"GET","path":"/x","auth":"token","status":200,"answer":"Manifest","raises":["paused"]},
   'x.getExecution': {"method":"GET","path":"/x/executions/{id}","auth":"token","status":200,"answer":"Execution","raises":["not_found","paused"]},
   'x.get': {"method":"GET","path":"/x/{action_id}","auth":"token","status":200,"answer":"Callable","raises":["not_found","paused","sunset"]},
   'x.dryRun': {"method":"POST","path":"/x/{action_id}/dry-run","auth":"token","status":200,"answer":"DryRun","raises":["not_found","paused","sunset","token_exhausted"]},
   'x.execute': {"method":"POST","path":"/x/{action_id}","auth":"token","status":200,"answer":"UpstreamAnswer","keepsKey":true,"raises":["paused","not_found","sunset","policy_denied","execution_limit_reached","token_exhausted","upstream_error","upstream_auth_failed","upstream_blocked","invalid_upstream_response","upstream_outcome_unknown","upstream_timeout"]},
-  'secrets.list': {"method":"GET","path":"/api/v1/secrets","auth":"key","scope":"secrets:read","status":200,"answer":"Secret","paged":true,"raises":["invalid_cursor"]},
-  'secrets.create': {"method":"POST","path":"/api/v1/secrets","auth":"key","scope":"secrets:write","audit":"secret.created","status":201,"answer":"Secret","keepsKey":true},
-  'secrets.get': {"method":"GET","path":"/api/v1/secrets/{id}","auth":"key","scope":"secrets:read","status":200,"answer":"Secret","raises":["not_found"]},
-  'secrets.update': {"method":"PATCH","path":"/api/v1/secrets/{id}","auth":"key","scope":"secrets:write","audit":"secret.updated","status":200,"answer":"Secret","keepsKey":true,"raises":["not_found"]},
-  'secrets.delete': {"method":"DELETE","path":"/api/v1/secrets/{id}","auth":"key","scope":"secrets:delete","audit":"secret.deleted","status":204,"keepsKey":true,"raises":["not_found","in_use"]},
-  'apiKeys.list': {"method":"GET","path":"/api/v1/api-keys","auth":"key","scope":"api-keys:read","status":200,"answer":"ApiKey","paged":true,"raises":["invalid_cursor"]},
-  'apiKeys.create': {"method":"POST","path":"/api/v1/api-keys","auth":"key","scope":"api-keys:write","audit":"api_key.created","status":201,"answer":"CreatedApiKey","keepsKey":true},
-  'apiKeys.get': {"method":"GET","path":"/api/v1/api-keys/{id}","auth":"key","scope":"api-keys:read","status":200,"answer":"ApiKey","raises":["not_found"]},
-  'apiKeys.delete': {"method":"DELETE","path":"/api/v1/api-keys/{id}","auth":"key","scope":"api-keys:delete","audit":"api_key.revoked","status":204,"keepsKey":true,"raises":["not_found","in_use"]},
-  'workspaces.list': {"method":"GET","path":"/api/v1/workspaces","auth":"key","scope":"workspaces:read","status":200,"answer":"Workspace","paged":true,"raises":["invalid_cursor"]},
-  'workspaces.get': {"method":"GET","path":"/api/v1/workspaces/{id}","auth":"key","scope":"workspaces:read","status":200,"answer":"Workspace","raises":["not_found"]},
-  'workspaces.update': {"method":"PATCH","path":"/api/v1/workspaces/{id}","auth":"key","scope":"workspaces:write","audit":"workspace.updated","status":200,"answer":"Workspace","keepsKey":true,"raises":["not_found"]},
-  'workspaces.pause': {"method":"POST","path":"/api/v1/workspaces/{id}/pause","auth":"key","scope":"workspaces:write","audit":"workspace.paused","status":200,"answer":"Workspace","keepsKey":true,"raises":["not_found"]},
-  'workspaces.resume': {"method":"POST","path":"/api/v1/workspaces/{id}/resume","auth":"key","scope":"workspaces:write","audit":"workspace.resumed","status":200,"answer":"Workspace","keepsKey":true,"raises":["not_found"]},
-  'audit.list': {"method":"GET","path":"/api/v1/audit","auth":"key","scope":"audit:read","status":200,"answer":"AuditEvent","paged":true,"raises":["invalid_cursor"]},
-  'audit.get': {"method":"GET","path":"/api/v1/audit/{id}","auth":"key","scope":"audit:read","status":200,"answer":"AuditEvent","raises":["not_found"]},
+  'secrets.list': {"method":"GET","path":"/api/v1/secrets","scope":"secrets:read","status":200,"answer":"Secret","paged":true,"raises":["invalid_cursor"]},
+  'secrets.create': {"method":"POST","path":"/api/v1/secrets","scope":"secrets:write","audit":"secret.created","status":201,"answer":"Secret","keepsKey":true},
+  'secrets.get': {"method":"GET","path":"/api/v1/secrets/{id}","scope":"secrets:read","status":200,"answer":"Secret","raises":["not_found"]},
+  'secrets.update': {"method":"PATCH","path":"/api/v1/secrets/{id}","scope":"secrets:write","audit":"secret.updated","status":200,"answer":"Secret","keepsKey":true,"raises":["not_found"]},
+  'secrets.delete': {"method":"DELETE","path":"/api/v1/secrets/{id}","scope":"secrets:delete","audit":"secret.deleted","status":204,"keepsKey":true,"raises":["not_found","in_use"]},
+  'apiKeys.list': {"method":"GET","path":"/api/v1/api-keys","scope":"api-keys:read","status":200,"answer":"ApiKey","paged":true,"raises":["invalid_cursor"]},
+  'apiKeys.create': {"method":"POST","path":"/api/v1/api-keys","scope":"api-keys:write","audit":"api_key.created","status":201,"answer":"CreatedApiKey","keepsKey":true},
+  'apiKeys.get': {"method":"GET","path":"/api/v1/api-keys/{id}","scope":"api-keys:read","status":200,"answer":"ApiKey","raises":["not_found"]},
+  'apiKeys.delete': {"method":"DELETE","path":"/api/v1/api-keys/{id}","scope":"api-keys:delete","audit":"api_key.revoked","status":204,"keepsKey":true,"raises":["not_found","in_use"]},
+  'workspaces.list': {"method":"GET","path":"/api/v1/workspaces","scope":"workspaces:read","status":200,"answer":"Workspace","paged":true,"raises":["invalid_cursor"]},
+  'workspaces.get': {"method":"GET","path":"/api/v1/workspaces/{id}","scope":"workspaces:read","status":200,"answer":"Workspace","raises":["not_found"]},
+  'workspaces.update': {"method":"PATCH","path":"/api/v1/workspaces/{id}","scope":"workspaces:write","audit":"workspace.updated","status":200,"answer":"Workspace","keepsKey":true,"raises":["not_found"]},
+  'workspaces.pause': {"method":"POST","path":"/api/v1/workspaces/{id}/pause","scope":"workspaces:write","audit":"workspace.paused","status":200,"answer":"Workspace","keepsKey":true,"raises":["not_found"]},
+  'workspaces.resume': {"method":"POST","path":"/api/v1/workspaces/{id}/resume","scope":"workspaces:write","audit":"workspace.resumed","status":200,"answer":"Workspace","keepsKey":true,"raises":["not_found"]},
+  'audit.list': {"method":"GET","path":"/api/v1/audit","scope":"audit:read","status":200,"answer":"AuditEvent","paged":true,"raises":["invalid_cursor"]},
+  'audit.get': {"method":"GET","path":"/api/v1/audit/{id}","scope":"audit:read","status":200,"answer":"AuditEvent","raises":["not_found"]},
   'health.live': {"method":"GET","path":"/healthz","auth":"none","status":200,"answer":"Health"},
   'health.ready': {"method":"GET","path":"/readyz","auth":"none","status":200,"answer":"Health"},
 }
@@ -151,157 +151,155 @@ const part6 = {"type":"string","maxLength":1000}
 const part7 = {"type":"string","maxLength":2000}
 const part8 = {"default":false,"type":"boolean"}
 const part9 = {"type":"string","format":"date-time"}
-const part10 = {"type":"string","enum":["proxy","test"]}
-const part11 = {"type":"integer","minimum":0,"maximum":5}
-const part12 = {"type":"object","additionalProperties":true}
-const part13 = {"type":"string","minLength":1,"maxLength":64}
-const part14 = {"type":"string","minLength":1,"maxLength":50}
-const part15 = {"type":["string","null"],"format":"date-time"}
-const part16 = {"type":"string","minLength":1,"maxLength":255}
-const part17 = {"type":"string","minLength":1,"maxLength":100}
-const part18 = {"type":"string","minLength":1,"maxLength":253}
-const part19 = {"type":"string","minLength":1,"maxLength":200}
-const part20 = {"type":"integer","minimum":1,"maximum":1000000}
-const part21 = {"type":"string","minLength":1,"maxLength":2000}
-const part22 = {"type":"integer","minimum":1,"maximum":10485760}
-const part23 = {"type":"string","minLength":1,"maxLength":16384}
-const part24 = {"type":"integer","minimum":100,"maximum":120000}
-const part25 = {"type":"string","pattern":"^act_[0-9A-Za-z]{22}$"}
-const part26 = {"type":"string","pattern":"^tok_[0-9A-Za-z]{22}$"}
-const part27 = {"type":["object","null"],"additionalProperties":true}
+const part10 = {"type":["object","null"],"default":null}
+const part11 = {"type":"string","enum":["proxy","test"]}
+const part12 = {"type":"integer","minimum":0,"maximum":5}
+const part13 = {"body":{"type":"object","properties":{}}}
+const part14 = {"type":"string","minLength":1,"maxLength":64}
+const part15 = {"type":"string","minLength":1,"maxLength":50}
+const part16 = {"type":["string","null"],"format":"date-time"}
+const part17 = {"type":"string","minLength":1,"maxLength":255}
+const part18 = {"type":"string","minLength":1,"maxLength":100}
+const part19 = {"type":"string","minLength":1,"maxLength":253}
+const part20 = {"type":"string","minLength":1,"maxLength":200}
+const part21 = {"type":"integer","minimum":1,"maximum":1000000}
+const part22 = {"type":"string","minLength":1,"maxLength":2000}
+const part23 = {"type":"integer","minimum":1,"maximum":10485760}
+const part24 = {"type":"string","minLength":1,"maxLength":16384}
+const part25 = {"type":"integer","minimum":100,"maximum":120000}
+const part26 = {"type":"string","pattern":"^act_[0-9A-Za-z]{22}$"}
+const part27 = {"type":"string","pattern":"^tok_[0-9A-Za-z]{22}$"}
 const part28 = {"type":["integer","null"],"minimum":1,"maximum":10000}
 const part29 = {"type":["string","null"],"minLength":1,"maxLength":100}
 const part30 = {"type":"integer","minimum":0,"maximum":9007199254740991}
 const part31 = {"type":["integer","null"],"minimum":1,"maximum":10000000}
 const part32 = {"type":"object","additionalProperties":{"type":"string"}}
 const part33 = {"type":["string","null"],"pattern":"^sec_[0-9A-Za-z]{22}$"}
-const part34 = {...part15,"default":null}
+const part34 = {...part16,"default":null}
 const part35 = {"type":"string","enum":["draft","active","paused","archived"]}
 const part36 = {"fields":null,"redact":null,"max_bytes":1048576,"headers":null}
 const part37 = {"maxItems":100,"type":"array","items":{"$ref":"ConstraintInput"}}
 const part38 = {"type":"string","enum":["none","bearer","basic","header","query"]}
-const part39 = {"type":"string","pattern":"^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$"}
-const part40 = {"type":["object","null"],"default":null,"additionalProperties":true}
+const part39 = {"query":{"type":"object","properties":{"fields":{"type":"array"}}}}
+const part40 = {"type":"string","pattern":"^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$"}
 const part41 = {"type":"string","enum":["GET","POST","PUT","PATCH","DELETE","HEAD"]}
 const part42 = {...part29,"default":null}
-const part43 = {"body":{"type":"object","properties":{},"additionalProperties":false}}
-const part44 = {...part3,"pattern":"^(?:\\/(?:[^~/]|~[01])*)*$"}
-const part45 = {"type":["integer","null"],"minimum":1,"maximum":1000000000,"default":null}
-const part46 = {"read_only":false,"destructive":false,"idempotent":false,"open_world":true}
-const part47 = {"grace_period_hours":{"default":0,"type":"number","minimum":0,"maximum":168}}
-const part48 = {"minItems":1,"maxItems":50,"type":"array","items":{"$ref":"ConstraintInput"}}
-const part49 = {"default":[],...part37}
-const part50 = {"type":"string","enum":["api_key","bearer","basic","oauth2","header","generic"]}
-const part51 = {"maxItems":20,"type":"array","items":part14}
-const part52 = {"maxItems":200,"type":["array","null"],"items":part19}
-const part53 = {"anyOf":[part7,{"type":"number"},{"type":"boolean"},{"type":"null"}]}
-const part54 = {"type":"string","enum":["pending","awaiting_approval","running","completed","failed","canceled","rejected"]}
-const part55 = {"maxItems":200,"type":["array","null"],"default":null,"items":part19}
-const part56 = {"query":{"type":"object","properties":{"fields":{"type":"array"}},"required":[],"additionalProperties":false}}
-const part57 = {"minItems":1,"maxItems":6,"type":"array","items":{"type":"string","enum":["429","502","503","504","connection","timeout"]}}
-const part58 = {"type":"array","minItems":1,"uniqueItems":true,"items":{"type":"string","enum":["created_at","-created_at","name","-name"]}}
-const part59 = {"limit":{"type":"integer","minimum":1,"maximum":100,"default":20},"cursor":{"type":"string","minLength":1,"maxLength":4096}}
-const part60 = {"type":"array","minItems":1,"uniqueItems":true,"items":{"type":"string","enum":["created_at","-created_at","updated_at","-updated_at","name","-name"]}}
-const part61 = {"minItems":1,"maxItems":1000,"type":"array","items":part53}
-const part62 = {"type":["object","null"],"propertyNames":part17,"additionalProperties":{"type":["string","null"],"maxLength":2000}}
-const part63 = {"type":["object","null"],"propertyNames":part17,"default":null,"additionalProperties":part7}
-const part64 = {...part59,"sort":{"type":"array","minItems":1,"uniqueItems":true,"items":{"type":"string","enum":["created_at","-created_at"]}},"fields":{"type":"array"}}
-const part65 = {"id":"key_06Wz1Xb4mJq0YcT7eKs2hU","object":"api_key","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","metadata":{},"created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","name":"Deploy pipeline","prefix":"sk_8Hn2","last_four":"x4Wb","status":"active","scopes":[],"rate_limit_tier":null,"allowed_ips":null,"expires_at":null,"last_used_at":null,"revoked_at":null,"created_by":null}
-const part66 = {"id":"tok_06Wz1Xb4mJq0YcT7eKs2hU","object":"token","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","metadata":{},"created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","name":"support-bot","prefix":"sxt_3fK9","last_four":"q7Zd","status":"active","action_ids":[],"grants":[],"not_before":null,"expires_at":null,"max_uses":null,"uses":1,"allowed_ips":null,"rate_limit_rpm":null,"last_used_at":null,"revoked_at":null,"created_by":null}
-const part67 = {...part66,"token":"sxt_…"}
-const part68 = {"maxItems":100,"type":["array","null"],"default":null,"items":{"anyOf":[{"type":"string","format":"ipv4"},{"type":"string","format":"ipv6"},{"type":"string","pattern":"^((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9][0-9]|[0-9])\\.){3}(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9][0-9]|[0-9])\\/([0-9]|[1-2][0-9]|3[0-2])$"},{"type":"string","pattern":"^(([0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}|([0-9a-fA-F]{1,4}:){1,7}:|([0-9a-fA-F]{1,4}:){1,6}:[0-9a-fA-F]{1,4}|([0-9a-fA-F]{1,4}:){1,5}(:[0-9a-fA-F]{1,4}){1,2}|([0-9a-fA-F]{1,4}:){1,4}(:[0-9a-fA-F]{1,4}){1,3}|([0-9a-fA-F]{1,4}:){1,3}(:[0-9a-fA-F]{1,4}){1,4}|([0-9a-fA-F]{1,4}:){1,2}(:[0-9a-fA-F]{1,4}){1,5}|[0-9a-fA-F]{1,4}:((:[0-9a-fA-F]{1,4}){1,6})|:((:[0-9a-fA-F]{1,4}){1,7}|:))\\/(12[0-8]|1[01][0-9]|[1-9]?[0-9])$"}]}}
+const part43 = {...part3,"pattern":"^(?:\\/(?:[^~/]|~[01])*)*$"}
+const part44 = {"type":["integer","null"],"minimum":1,"maximum":1000000000,"default":null}
+const part45 = {"read_only":false,"destructive":false,"idempotent":false,"open_world":true}
+const part46 = {"grace_period_hours":{"default":0,"type":"number","minimum":0,"maximum":168}}
+const part47 = {"minItems":1,"maxItems":50,"type":"array","items":{"$ref":"ConstraintInput"}}
+const part48 = {"default":[],...part37}
+const part49 = {"type":"string","enum":["api_key","bearer","basic","oauth2","header","generic"]}
+const part50 = {"maxItems":20,"type":"array","items":part15}
+const part51 = {"maxItems":200,"type":["array","null"],"items":part20}
+const part52 = {"anyOf":[part7,{"type":"number"},{"type":"boolean"},{"type":"null"}]}
+const part53 = {"type":"string","enum":["pending","awaiting_approval","running","completed","failed","canceled","rejected"]}
+const part54 = {"maxItems":200,"type":["array","null"],"default":null,"items":part20}
+const part55 = {"minItems":1,"maxItems":6,"type":"array","items":{"type":"string","enum":["429","502","503","504","connection","timeout"]}}
+const part56 = {"type":"array","minItems":1,"uniqueItems":true,"items":{"type":"string","enum":["created_at","-created_at","name","-name"]}}
+const part57 = {"limit":{"type":"integer","minimum":1,"maximum":100,"default":20},"cursor":{"type":"string","minLength":1,"maxLength":4096}}
+const part58 = {"type":"array","minItems":1,"uniqueItems":true,"items":{"type":"string","enum":["created_at","-created_at","updated_at","-updated_at","name","-name"]}}
+const part59 = {"minItems":1,"maxItems":1000,"type":"array","items":part52}
+const part60 = {"type":["object","null"],"propertyNames":part18,"additionalProperties":{"type":["string","null"],"maxLength":2000}}
+const part61 = {"type":["object","null"],"propertyNames":part18,"default":null,"additionalProperties":part7}
+const part62 = {...part57,"sort":{"type":"array","minItems":1,"uniqueItems":true,"items":{"type":"string","enum":["created_at","-created_at"]}},"fields":{"type":"array"}}
+const part63 = {"id":"key_06Wz1Xb4mJq0YcT7eKs2hU","object":"api_key","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","metadata":{},"created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","name":"Deploy pipeline","prefix":"sk_8Hn2","last_four":"x4Wb","status":"active","scopes":[],"rate_limit_tier":null,"allowed_ips":null,"expires_at":null,"last_used_at":null,"revoked_at":null,"created_by":null}
+const part64 = {"id":"tok_06Wz1Xb4mJq0YcT7eKs2hU","object":"token","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","metadata":{},"created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","name":"support-bot","prefix":"sxt_3fK9","last_four":"q7Zd","status":"active","action_ids":[],"grants":[],"not_before":null,"expires_at":null,"max_uses":null,"uses":1,"allowed_ips":null,"rate_limit_rpm":null,"last_used_at":null,"revoked_at":null,"created_by":null}
+const part65 = {...part64,"token":"sxt_…"}
+const part66 = {"maxItems":100,"type":["array","null"],"default":null,"items":{"anyOf":[{"type":"string","format":"ipv4"},{"type":"string","format":"ipv6"},{"type":"string","pattern":"^((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9][0-9]|[0-9])\\.){3}(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9][0-9]|[0-9])\\/([0-9]|[1-2][0-9]|3[0-2])$"},{"type":"string","pattern":"^(([0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}|([0-9a-fA-F]{1,4}:){1,7}:|([0-9a-fA-F]{1,4}:){1,6}:[0-9a-fA-F]{1,4}|([0-9a-fA-F]{1,4}:){1,5}(:[0-9a-fA-F]{1,4}){1,2}|([0-9a-fA-F]{1,4}:){1,4}(:[0-9a-fA-F]{1,4}){1,3}|([0-9a-fA-F]{1,4}:){1,3}(:[0-9a-fA-F]{1,4}){1,4}|([0-9a-fA-F]{1,4}:){1,2}(:[0-9a-fA-F]{1,4}){1,5}|[0-9a-fA-F]{1,4}:((:[0-9a-fA-F]{1,4}){1,6})|:((:[0-9a-fA-F]{1,4}){1,7}|:))\\/(12[0-8]|1[01][0-9]|[1-9]?[0-9])$"}]}}
 
 
 /** What each operation takes; a member that is absent is not taken at all. */
 export const inputs: { readonly [name: string]: { readonly query?: Schema; readonly body?: Schema } } = {
-  'actions.list': {"query":{"type":"object","properties":{...part59,"sort":part60,"fields":{"type":"array"},"status":part35,"tag":part14,"created_after":part9,"created_before":part9,"updated_after":part9,"updated_before":part9,"search":part19,"metadata":part32},"required":[],"additionalProperties":false}},
+  'actions.list': {"query":{"type":"object","properties":{...part57,"sort":part58,"fields":{"type":"array"},"status":part35,"tag":part15,"created_after":part9,"created_before":part9,"updated_after":part9,"updated_before":part9,"search":part20,"metadata":part32}}},
   'actions.create': {"body":{"$ref":"CreateAction"}},
-  'actions.get': part56,
+  'actions.get': part39,
   'actions.update': {"body":{"$ref":"UpdateAction"}},
   'actions.delete': {},
-  'actions.listVersions': {"query":{"type":"object","properties":part59,"required":[],"additionalProperties":false}},
-  'actions.restoreVersion': part43,
+  'actions.listVersions': {"query":{"type":"object","properties":part57}},
+  'actions.restoreVersion': part13,
   'actions.getSchema': {},
   'actions.test': {"body":{"$ref":"TestAction"}},
   'actions.rotateToken': {"body":{"$ref":"RotateActionToken"}},
-  'actions.listExecutions': {"query":{"type":"object","properties":{...part64,"status":part54,"token_id":part26,"source":part10,"error":part2,"created_after":part9,"created_before":part9},"required":[],"additionalProperties":false}},
-  'actions.getExecution': part56,
-  'tokens.list': {"query":{"type":"object","properties":{...part59,"sort":part58,"fields":{"type":"array"},"status":{"type":"string","enum":["active","revoked","expired","exhausted"]},"action_id":part25,"created_after":part9,"created_before":part9,"search":part19,"metadata":part32},"required":[],"additionalProperties":false}},
+  'actions.listExecutions': {"query":{"type":"object","properties":{...part62,"status":part53,"token_id":part27,"source":part11,"error":part2,"created_after":part9,"created_before":part9}}},
+  'actions.getExecution': part39,
+  'tokens.list': {"query":{"type":"object","properties":{...part57,"sort":part56,"fields":{"type":"array"},"status":{"type":"string","enum":["active","revoked","expired","exhausted"]},"action_id":part26,"created_after":part9,"created_before":part9,"search":part20,"metadata":part32}}},
   'tokens.create': {"body":{"$ref":"CreateToken"}},
-  'tokens.get': part56,
+  'tokens.get': part39,
   'tokens.delete': {},
   'tokens.rotate': {"body":{"$ref":"RotateToken"}},
-  'executions.list': {"query":{"type":"object","properties":{...part64,"action_id":part25,"status":part54,"token_id":part26,"source":part10,"error":part2,"created_after":part9,"created_before":part9},"required":[],"additionalProperties":false}},
-  'executions.get': part56,
+  'executions.list': {"query":{"type":"object","properties":{...part62,"action_id":part26,"status":part53,"token_id":part27,"source":part11,"error":part2,"created_after":part9,"created_before":part9}}},
+  'executions.get': part39,
   'x.manifest': {},
   'x.getExecution': {},
   'x.get': {},
   'x.dryRun': {"body":{"$ref":"CallInput"}},
   'x.execute': {"body":{"$ref":"CallInput"}},
-  'secrets.list': {"query":{"type":"object","properties":{...part59,"sort":part60,"fields":{"type":"array"},"type":part50,"created_after":part9,"created_before":part9,"updated_after":part9,"updated_before":part9,"search":part19,"metadata":part32},"required":[],"additionalProperties":false}},
+  'secrets.list': {"query":{"type":"object","properties":{...part57,"sort":part58,"fields":{"type":"array"},"type":part49,"created_after":part9,"created_before":part9,"updated_after":part9,"updated_before":part9,"search":part20,"metadata":part32}}},
   'secrets.create': {"body":{"$ref":"CreateSecret"}},
-  'secrets.get': part56,
+  'secrets.get': part39,
   'secrets.update': {"body":{"$ref":"UpdateSecret"}},
   'secrets.delete': {},
-  'apiKeys.list': {"query":{"type":"object","properties":{...part59,"sort":part58,"fields":{"type":"array"},"status":{"type":"string","enum":["active","revoked","expired"]},"created_after":part9,"created_before":part9,"search":part19,"metadata":part32},"required":[],"additionalProperties":false}},
+  'apiKeys.list': {"query":{"type":"object","properties":{...part57,"sort":part56,"fields":{"type":"array"},"status":{"type":"string","enum":["active","revoked","expired"]},"created_after":part9,"created_before":part9,"search":part20,"metadata":part32}}},
   'apiKeys.create': {"body":{"$ref":"CreateApiKey"}},
-  'apiKeys.get': part56,
+  'apiKeys.get': part39,
   'apiKeys.delete': {},
-  'workspaces.list': {"query":{"type":"object","properties":part64,"required":[],"additionalProperties":false}},
-  'workspaces.get': part56,
+  'workspaces.list': {"query":{"type":"object","properties":part62}},
+  'workspaces.get': part39,
   'workspaces.update': {"body":{"$ref":"UpdateWorkspace"}},
-  'workspaces.pause': part43,
-  'workspaces.resume': part43,
-  'audit.list': {"query":{"type":"object","properties":{...part64,"action":{"$ref":"AuditAction"},"actor_id":part2,"target_id":part2,"outcome":{"type":"string","enum":["success","failure","denied"]},"created_after":part9,"created_before":part9},"required":[],"additionalProperties":false}},
-  'audit.get': part56,
+  'workspaces.pause': part13,
+  'workspaces.resume': part13,
+  'audit.list': {"query":{"type":"object","properties":{...part62,"action":{"$ref":"AuditAction"},"actor_id":part2,"target_id":part2,"outcome":{"type":"string","enum":["success","failure","denied"]},"created_after":part9,"created_before":part9}}},
+  'audit.get': part39,
   'health.live': {},
   'health.ready': {},
 }
 
 /** The schemas that others refer to. */
 export const schemas: { readonly [name: string]: Schema } = {
-  AnnotationsInput: {"type":"object","properties":{"read_only":part8,"destructive":part8,"idempotent":part8,"open_world":part4},"additionalProperties":false},
+  AnnotationsInput: {"type":"object","properties":{"read_only":part8,"destructive":part8,"idempotent":part8,"open_world":part4}},
   AuditAction: {"type":"string","enum":["workspace.updated","workspace.paused","workspace.resumed","api_key.created","api_key.revoked","action.created","action.updated","action.deleted","action.restored","token.created","token.revoked","token.rotated","secret.created","secret.updated","secret.deleted","credential.refused"]},
-  CallInput: part12,
-  ConstraintInput: {"oneOf":[{"type":"object","required":["path","op","value"],"properties":{"path":part44,"op":{"type":"string","const":"eq"},"value":part53},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part44,"op":{"type":"string","enum":["in","not_in"]},"value":part61},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part44,"op":{"type":"string","enum":["min","max"]},"value":{"anyOf":[{"type":"number"},part2]}},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part44,"op":{"type":"string","const":"multiple_of"},"value":{"type":"number","exclusiveMinimum":0}},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part44,"op":{"type":"string","enum":["pattern","prefix","suffix"]},"value":{"type":"string","minLength":1,"maxLength":1000}},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part44,"op":{"type":"string","enum":["max_length","max_items"]},"value":part30},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part44,"op":{"type":"string","enum":["host_in","domain_in"]},"value":{"minItems":1,"maxItems":1000,"type":"array","items":part18}},"additionalProperties":false},{"type":"object","required":["path","op"],"properties":{"path":part44,"op":{"type":"string","const":"unique"}},"additionalProperties":false},{"type":"object","required":["path","op"],"properties":{"path":part44,"op":{"type":"string","enum":["required","absent"]}},"additionalProperties":false},{"type":"object","required":["path","op","constraints"],"properties":{"path":part44,"op":{"type":"string","const":"each"},"constraints":part48},"additionalProperties":false},{"type":"object","required":["path","op","value"],"properties":{"path":part44,"op":{"type":"string","enum":["le_field","ge_field","eq_field"]},"value":part44},"additionalProperties":false},{"type":"object","required":["op","days","from","to","timezone"],"properties":{"op":{"type":"string","const":"time_window"},"days":{"minItems":1,"maxItems":7,"type":"array","items":{"type":"string","enum":["mon","tue","wed","thu","fri","sat","sun"]}},"from":{"type":"string","pattern":"^(?:[01]\\d|2[0-3]):[0-5]\\d$"},"to":{"type":"string","pattern":"^(?:(?:[01]\\d|2[0-3]):[0-5]\\d|24:00)$"},"timezone":part13},"additionalProperties":false},{"type":"object","required":["op","constraints"],"properties":{"op":{"type":"string","const":"any_of"},"constraints":part48},"additionalProperties":false},{"type":"object","required":["op","constraint"],"properties":{"op":{"type":"string","const":"not"},"constraint":{"$ref":"ConstraintInput"}},"additionalProperties":false}]},
-  CreateAction: {"type":"object","required":["target_url","name"],"properties":{"description":{"default":"",...part7},"method":{"default":"POST",...part41},"target_url":part21,"query":part63,"headers":part63,"body_template":{"default":null},"auth_type":{"default":"none",...part38},"auth_name":part42,"secret_id":{...part33,"default":null},"output_schema":part40,"response":{"default":{},"$ref":"ResponsePolicyInput"},"constraints":part49,"fixed_input":part40,"timeout_ms":{"default":30000,...part24},"retry":{"default":null,"anyOf":[{"$ref":"RetryPolicyInput"},{"type":"null"}]},"idempotency":{"default":null,"anyOf":[{"$ref":"UpstreamIdempotencyInput"},{"type":"null"}]},"passthrough_errors":part4,"annotations":{"default":{},"$ref":"AnnotationsInput"},"name":part16,"slug":part39,"status":{"default":"active",...part35},"rate_limit_rpm":{"default":60,...part20},"rate_limit_rph":{...part31,"default":null},"concurrency_limit":{...part28,"default":null},"sunset_at":part34,"tags":{"default":[],...part51},"metadata":part1,"auth_value":part23,"input_schema":{"default":[],"$ref":"InputSchema"}},"additionalProperties":false},
-  CreateApiKey: {"type":"object","required":["name"],"properties":{"name":part16,"scopes":{"minItems":1,"maxItems":100,"type":"array","items":{"$ref":"Scope"}},"rate_limit_tier":{"default":null,"anyOf":[{"$ref":"Tier"},{"type":"null"}]},"allowed_ips":part68,"expires_at":part34,"metadata":part1},"additionalProperties":false},
-  CreateSecret: {"type":"object","required":["name","value"],"properties":{"name":part16,"value":part23,"expires_at":part34,"metadata":part1,"type":{"default":"generic",...part50}},"additionalProperties":false},
-  CreateToken: {"type":"object","required":["name"],"properties":{"name":part16,"action_ids":{"minItems":1,"maxItems":100,"type":"array","items":part25},"grants":{"minItems":1,"maxItems":100,"type":"array","items":{"$ref":"GrantInput"}},"not_before":part34,"expires_at":part34,"max_uses":part45,"allowed_ips":part68,"rate_limit_rpm":{"type":["integer","null"],"minimum":1,"maximum":1000000,"default":null},"metadata":part1},"additionalProperties":false},
-  GrantInput: {"type":"object","required":["action_id"],"properties":{"action_id":part25,"constraints":part49,"fixed_input":part40,"max_uses":part45},"additionalProperties":false},
-  InputField: {"type":"object","required":["name","type"],"properties":{"name":{"type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_-]{0,63}$"},"type":{"type":"string","enum":["string","number","integer","boolean","array","object"]},"required":part8,"in":{"type":"string","enum":["path","query","header","body"]},"sensitive":part8,"description":part6,"enum":part61,"format":part2,"pattern":part6,"minimum":{"type":"number"},"maximum":{"type":"number"},"min_length":part30,"max_length":part30,"max_items":part30},"additionalProperties":false},
-  InputSchema: {"anyOf":[{"maxItems":200,"type":"array","items":{"$ref":"InputField"}},part12]},
+  CallInput: {"type":"object"},
+  ConstraintInput: {"oneOf":[{"type":"object","required":["path","op","value"],"properties":{"path":part43,"op":{"type":"string","const":"eq"},"value":part52}},{"type":"object","required":["path","op","value"],"properties":{"path":part43,"op":{"type":"string","enum":["in","not_in"]},"value":part59}},{"type":"object","required":["path","op","value"],"properties":{"path":part43,"op":{"type":"string","enum":["min","max"]},"value":{"anyOf":[{"type":"number"},part2]}}},{"type":"object","required":["path","op","value"],"properties":{"path":part43,"op":{"type":"string","const":"multiple_of"},"value":{"type":"number","exclusiveMinimum":0}}},{"type":"object","required":["path","op","value"],"properties":{"path":part43,"op":{"type":"string","enum":["pattern","prefix","suffix"]},"value":{"type":"string","minLength":1,"maxLength":1000}}},{"type":"object","required":["path","op","value"],"properties":{"path":part43,"op":{"type":"string","enum":["max_length","max_items"]},"value":part30}},{"type":"object","required":["path","op","value"],"properties":{"path":part43,"op":{"type":"string","enum":["host_in","domain_in"]},"value":{"minItems":1,"maxItems":1000,"type":"array","items":part19}}},{"type":"object","required":["path","op"],"properties":{"path":part43,"op":{"type":"string","const":"unique"}}},{"type":"object","required":["path","op"],"properties":{"path":part43,"op":{"type":"string","enum":["required","absent"]}}},{"type":"object","required":["path","op","constraints"],"properties":{"path":part43,"op":{"type":"string","const":"each"},"constraints":part47}},{"type":"object","required":["path","op","value"],"properties":{"path":part43,"op":{"type":"string","enum":["le_field","ge_field","eq_field"]},"value":part43}},{"type":"object","required":["op","days","from","to","timezone"],"properties":{"op":{"type":"string","const":"time_window"},"days":{"minItems":1,"maxItems":7,"type":"array","items":{"type":"string","enum":["mon","tue","wed","thu","fri","sat","sun"]}},"from":{"type":"string","pattern":"^(?:[01]\\d|2[0-3]):[0-5]\\d$"},"to":{"type":"string","pattern":"^(?:(?:[01]\\d|2[0-3]):[0-5]\\d|24:00)$"},"timezone":part14}},{"type":"object","required":["op","constraints"],"properties":{"op":{"type":"string","const":"any_of"},"constraints":part47}},{"type":"object","required":["op","constraint"],"properties":{"op":{"type":"string","const":"not"},"constraint":{"$ref":"ConstraintInput"}}}]},
+  CreateAction: {"type":"object","required":["target_url","name"],"properties":{"description":{"default":"",...part7},"method":{"default":"POST",...part41},"target_url":part22,"query":part61,"headers":part61,"body_template":{"default":null},"auth_type":{"default":"none",...part38},"auth_name":part42,"secret_id":{...part33,"default":null},"output_schema":part10,"response":{"default":{},"$ref":"ResponsePolicyInput"},"constraints":part48,"fixed_input":part10,"timeout_ms":{"default":30000,...part25},"retry":{"default":null,"anyOf":[{"$ref":"RetryPolicyInput"},{"type":"null"}]},"idempotency":{"default":null,"anyOf":[{"$ref":"UpstreamIdempotencyInput"},{"type":"null"}]},"passthrough_errors":part4,"annotations":{"default":{},"$ref":"AnnotationsInput"},"name":part17,"slug":part40,"status":{"default":"active",...part35},"rate_limit_rpm":{"default":60,...part21},"rate_limit_rph":{...part31,"default":null},"concurrency_limit":{...part28,"default":null},"sunset_at":part34,"tags":{"default":[],...part50},"metadata":part1,"auth_value":part24,"input_schema":{"default":[],"$ref":"InputSchema"}}},
+  CreateApiKey: {"type":"object","required":["name"],"properties":{"name":part17,"scopes":{"minItems":1,"maxItems":100,"type":"array","items":{"$ref":"Scope"}},"rate_limit_tier":{"default":null,"anyOf":[{"$ref":"Tier"},{"type":"null"}]},"allowed_ips":part66,"expires_at":part34,"metadata":part1}},
+  CreateSecret: {"type":"object","required":["name","value"],"properties":{"name":part17,"value":part24,"expires_at":part34,"metadata":part1,"type":{"default":"generic",...part49}}},
+  CreateToken: {"type":"object","required":["name"],"properties":{"name":part17,"action_ids":{"minItems":1,"maxItems":100,"type":"array","items":part26},"grants":{"minItems":1,"maxItems":100,"type":"array","items":{"$ref":"GrantInput"}},"not_before":part34,"expires_at":part34,"max_uses":part44,"allowed_ips":part66,"rate_limit_rpm":{"type":["integer","null"],"minimum":1,"maximum":1000000,"default":null},"metadata":part1}},
+  GrantInput: {"type":"object","required":["action_id"],"properties":{"action_id":part26,"constraints":part48,"fixed_input":part10,"max_uses":part44}},
+  InputField: {"type":"object","required":["name","type"],"properties":{"name":{"type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_-]{0,63}$"},"type":{"type":"string","enum":["string","number","integer","boolean","array","object"]},"required":part8,"in":{"type":"string","enum":["path","query","header","body"]},"sensitive":part8,"description":part6,"enum":part59,"format":part2,"pattern":part6,"minimum":{"type":"number"},"maximum":{"type":"number"},"min_length":part30,"max_length":part30,"max_items":part30}},
+  InputSchema: {"anyOf":[{"maxItems":200,"type":"array","items":{"$ref":"InputField"}},{"type":"object"}]},
   Metadata: {"type":"object","maxProperties":20,"propertyNames":{"type":"string","minLength":1,"maxLength":40},"additionalProperties":part3},
-  ResponsePolicyInput: {"type":"object","properties":{"fields":part55,"redact":part55,"max_bytes":{"default":1048576,...part22},"headers":{"maxItems":50,"type":["array","null"],"default":null,"items":part17}},"additionalProperties":false},
-  RetryPolicyInput: {"type":"object","required":["max"],"properties":{"max":part11,"on":{"default":["connection"],...part57}},"additionalProperties":false},
-  RotateActionToken: {"type":"object","properties":{"name":part16,"expires_at":part34,...part47},"additionalProperties":false},
-  RotateToken: {"type":"object","properties":part47,"additionalProperties":false},
+  ResponsePolicyInput: {"type":"object","properties":{"fields":part54,"redact":part54,"max_bytes":{"default":1048576,...part23},"headers":{"maxItems":50,"type":["array","null"],"default":null,"items":part18}}},
+  RetryPolicyInput: {"type":"object","required":["max"],"properties":{"max":part12,"on":{"default":["connection"],...part55}}},
+  RotateActionToken: {"type":"object","properties":{"name":part17,"expires_at":part34,...part46}},
+  RotateToken: {"type":"object","properties":part46},
   Scope: {"type":"string","enum":["read","write","*","workspaces:read","workspaces:write","api-keys:read","api-keys:write","api-keys:delete","actions:read","actions:write","actions:delete","actions:execute","tokens:read","tokens:write","tokens:delete","executions:read","secrets:read","secrets:write","secrets:delete","audit:read"]},
-  TestAction: {"type":"object","properties":{"input":{"default":{},...part12},"token_id":{"type":["string","null"],"pattern":"^tok_[0-9A-Za-z]{22}$","default":null}},"additionalProperties":false},
+  TestAction: {"type":"object","properties":{"input":{"default":{},"type":"object"},"token_id":{"type":["string","null"],"pattern":"^tok_[0-9A-Za-z]{22}$","default":null}}},
   Tier: {"type":"string","enum":["self_hosted","free","starter","pro","business","agency","enterprise"]},
-  UpdateAction: {"type":"object","properties":{"description":part7,"method":part41,"target_url":part21,"query":part62,"headers":part62,"body_template":{},"auth_type":part38,"auth_name":part29,"secret_id":part33,"output_schema":part27,"response":{"type":"object","properties":{"fields":part52,"redact":part52,"max_bytes":part22,"headers":{"maxItems":50,"type":["array","null"],"items":part17}},"additionalProperties":false},"constraints":part37,"fixed_input":part27,"timeout_ms":part24,"retry":{"type":["object","null"],"properties":{"max":part11,"on":part57},"additionalProperties":false},"idempotency":{"type":["object","null"],"properties":{"header":part29,"safe":{"type":"boolean"}},"additionalProperties":false},"passthrough_errors":{"type":"boolean"},"annotations":{"type":"object","properties":{"read_only":{"type":"boolean"},"destructive":{"type":"boolean"},"idempotent":{"type":"boolean"},"open_world":{"type":"boolean"}},"additionalProperties":false},"name":part16,"slug":part39,"status":part35,"rate_limit_rpm":part20,"rate_limit_rph":part31,"concurrency_limit":part28,"sunset_at":part15,"tags":part51,"metadata":{"$ref":"Metadata"},"input_schema":{"$ref":"InputSchema"},"auth_value":part23,"version":{"type":"integer","minimum":1,"maximum":9007199254740991}},"additionalProperties":false},
-  UpdateSecret: {"type":"object","properties":{"name":part16,"value":part23,"expires_at":part15,"metadata":{"$ref":"Metadata"}},"additionalProperties":false},
-  UpdateWorkspace: {"type":"object","properties":{"name":part16,"tier":{"$ref":"Tier"},"settings":{"type":"object","properties":{"timezone":part13,"locale":{"type":"string","minLength":1,"maxLength":35},"execution_retention_days":{"type":"integer","minimum":1,"maximum":3650},"payload_capture":{"type":"string","enum":["none","errors","all"]},"allowed_hosts":{"maxItems":100,"type":"array","items":part18}},"additionalProperties":false},"metadata":{"$ref":"Metadata"}},"additionalProperties":false},
-  UpstreamIdempotencyInput: {"type":"object","properties":{"header":part42,"safe":part8},"additionalProperties":false},
+  UpdateAction: {"type":"object","properties":{"description":part7,"method":part41,"target_url":part22,"query":part60,"headers":part60,"body_template":{},"auth_type":part38,"auth_name":part29,"secret_id":part33,"output_schema":{"type":["object","null"]},"response":{"type":"object","properties":{"fields":part51,"redact":part51,"max_bytes":part23,"headers":{"maxItems":50,"type":["array","null"],"items":part18}}},"constraints":part37,"fixed_input":{"type":["object","null"]},"timeout_ms":part25,"retry":{"type":["object","null"],"properties":{"max":part12,"on":part55}},"idempotency":{"type":["object","null"],"properties":{"header":part29,"safe":{"type":"boolean"}}},"passthrough_errors":{"type":"boolean"},"annotations":{"type":"object","properties":{"read_only":{"type":"boolean"},"destructive":{"type":"boolean"},"idempotent":{"type":"boolean"},"open_world":{"type":"boolean"}}},"name":part17,"slug":part40,"status":part35,"rate_limit_rpm":part21,"rate_limit_rph":part31,"concurrency_limit":part28,"sunset_at":part16,"tags":part50,"metadata":{"$ref":"Metadata"},"input_schema":{"$ref":"InputSchema"},"auth_value":part24,"version":{"type":"integer","minimum":1,"maximum":9007199254740991}}},
+  UpdateSecret: {"type":"object","properties":{"name":part17,"value":part24,"expires_at":part16,"metadata":{"$ref":"Metadata"}}},
+  UpdateWorkspace: {"type":"object","properties":{"name":part17,"tier":{"$ref":"Tier"},"settings":{"type":"object","properties":{"timezone":part14,"locale":{"type":"string","minLength":1,"maxLength":35},"execution_retention_days":{"type":"integer","minimum":1,"maximum":3650},"payload_capture":{"type":"string","enum":["none","errors","all"]},"allowed_hosts":{"maxItems":100,"type":"array","items":part19}}},"metadata":{"$ref":"Metadata"}}},
+  UpstreamIdempotencyInput: {"type":"object","properties":{"header":part42,"safe":part8}},
 }
 
 /** An object of each kind before anything was said about it: empty where that is allowed, else the example. */
 export const blanks: { readonly [name: string]: object } = {
-  Action: {"id":"act_06Wz1Xb4mJq0YcT7eKs2hU","object":"action","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","metadata":{},"created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","description":"Refunds a charge, in full or in part","method":"POST","target_url":"https://api.example.com/v1/charges/{charge_id}/refund","query":null,"headers":null,"body_template":null,"auth_type":"none","auth_name":null,"secret_id":null,"output_schema":null,"response":part36,"constraints":[],"fixed_input":null,"timeout_ms":30000,"retry":null,"idempotency":null,"passthrough_errors":true,"annotations":part46,"name":"Refund a charge","slug":"refund-a-charge","status":"active","rate_limit_rpm":60,"rate_limit_rph":null,"concurrency_limit":null,"sunset_at":null,"tags":[],"input_schema":{},"version":1},
+  Action: {"id":"act_06Wz1Xb4mJq0YcT7eKs2hU","object":"action","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","metadata":{},"created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","description":"Refunds a charge, in full or in part","method":"POST","target_url":"https://api.example.com/v1/charges/{charge_id}/refund","query":null,"headers":null,"body_template":null,"auth_type":"none","auth_name":null,"secret_id":null,"output_schema":null,"response":part36,"constraints":[],"fixed_input":null,"timeout_ms":30000,"retry":null,"idempotency":null,"passthrough_errors":true,"annotations":part45,"name":"Refund a charge","slug":"refund-a-charge","status":"active","rate_limit_rpm":60,"rate_limit_rph":null,"concurrency_limit":null,"sunset_at":null,"tags":[],"input_schema":{},"version":1},
   ActionSchema: {"object":"action_schema","action_id":"act_06Wz1Xb4mJq0YcT7eKs2hU","version":1,"input_schema":{},"output_schema":null},
-  ActionVersion: {"object":"action_version","action_id":"act_06Wz1Xb4mJq0YcT7eKs2hU","version":1,"definition":{"description":"Refunds a charge, in full or in part","method":"POST","target_url":"https://api.example.com/v1/charges/{charge_id}/refund","query":null,"headers":null,"body_template":null,"auth_type":"none","auth_name":null,"secret_id":null,"input_schema":{},"output_schema":null,"response":part36,"constraints":[],"fixed_input":null,"timeout_ms":30000,"retry":null,"idempotency":null,"passthrough_errors":true,"annotations":part46},"created_at":"2026-01-15T10:30:00.000Z","created_by":null},
-  ApiKey: part65,
+  ActionVersion: {"object":"action_version","action_id":"act_06Wz1Xb4mJq0YcT7eKs2hU","version":1,"definition":{"description":"Refunds a charge, in full or in part","method":"POST","target_url":"https://api.example.com/v1/charges/{charge_id}/refund","query":null,"headers":null,"body_template":null,"auth_type":"none","auth_name":null,"secret_id":null,"input_schema":{},"output_schema":null,"response":part36,"constraints":[],"fixed_input":null,"timeout_ms":30000,"retry":null,"idempotency":null,"passthrough_errors":true,"annotations":part45},"created_at":"2026-01-15T10:30:00.000Z","created_by":null},
+  ApiKey: part63,
   AuditEvent: {"id":"aud_06Wz1Xb4mJq0YcT7eKs2hU","object":"audit_event","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","created_at":"2026-01-15T10:30:00.000Z","action":"workspace.updated","occurred_at":"2026-01-15T10:30:00.000Z","outcome":"success","actor":{"type":"api_key","id":null,"name":null},"targets":[],"changes":[],"context":{"ip":"203.0.113.7","user_agent":null,"request_id":"req_06Wz1Xb4mJq0YcT7eKs2hU"},"seq":1,"prev_hash":"b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9","hash":"b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9"},
-  Callable: {"object":"callable","id":"act_06Wz1Xb4mJq0YcT7eKs2hU","slug":"refund-a-charge","name":"Refund a charge","description":"Refunds a charge, in full or in part","version":1,"input_schema":{},"output_schema":null,"constraints":[],"annotations":part46,"examples":[],"limits":{"rate_limit_rpm":60,"rate_limit_rph":null,"concurrency_limit":null,"uses_left":49}},
-  CreatedApiKey: {...part65,"key":"sk_…"},
-  CreatedToken: part67,
+  Callable: {"object":"callable","id":"act_06Wz1Xb4mJq0YcT7eKs2hU","slug":"refund-a-charge","name":"Refund a charge","description":"Refunds a charge, in full or in part","version":1,"input_schema":{},"output_schema":null,"constraints":[],"annotations":part45,"examples":[],"limits":{"rate_limit_rpm":60,"rate_limit_rph":null,"concurrency_limit":null,"uses_left":49}},
+  CreatedApiKey: {...part63,"key":"sk_…"},
+  CreatedToken: part65,
   DryRun: {"object":"dry_run","action_id":"act_06Wz1Xb4mJq0YcT7eKs2hU","version":1,"allowed":true,"decision":{"allowed":true,"policy_revision":"action:3 token:2026-01-15T10:30:00.000Z","matched":[],"rule":null,"path":null,"accepted":null},"request":null},
   Execution: {"id":"exec_06Wz1Xb4mJq0YcT7eKs2hU","object":"execution","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","kind":"action","status":"completed","source":"proxy","action_id":"act_06Wz1Xb4mJq0YcT7eKs2hU","version":1,"token_id":null,"input":{"charge_id":"ch_1","amount":1200},"output":part5,"error":null,"upstream":null,"decision":null,"started_at":null,"completed_at":null,"duration_ms":null},
   Health: {"status":"ok"},
   Manifest: {"object":"manifest","token":{"id":"tok_06Wz1Xb4mJq0YcT7eKs2hU","name":"support-bot","expires_at":null,"uses_left":null,"rate_limit_rpm":null},"callables":[]},
-  RotatedActionToken: {...part67,"revoked_token_ids":[],"unaffected_token_ids":[]},
+  RotatedActionToken: {...part65,"revoked_token_ids":[],"unaffected_token_ids":[]},
   Secret: {"id":"sec_06Wz1Xb4mJq0YcT7eKs2hU","object":"secret","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","metadata":{},"created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","name":"Payments API key","type":"bearer","status":"active","version":1,"fingerprint":"9f2c41d0a7b3e856","expires_at":null,"last_rotated_at":"2026-01-15T10:30:00.000Z","used_by":[]},
-  Token: part66,
+  Token: part64,
   UpstreamAnswer: part5,
   Workspace: {"id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","object":"workspace","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","metadata":{},"created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","name":"Acme","slug":"acme","tier":"self_hosted","status":"active","settings":{"timezone":"UTC","locale":"en","execution_retention_days":30,"payload_capture":"all","allowed_hosts":[]}},
 }

@@ -51,6 +51,7 @@ export const actions: Record<string, Rule> = {
       ...(input_schema && { input_schema: toJsonSchema(input_schema) }),
     }
     checkDefinition({ ...action, ...wanted } as Action)
+    checkIsThere(state, changes.secret_id ?? null)
     if (auth_value === undefined) return change(call, action, wanted)
     const secret_id = secretOf(state, changes.name ?? action.name, authType, auth_value)
     call.touch([{ type: 'secret', id: secret_id }])
@@ -79,6 +80,7 @@ export const actions: Record<string, Rule> = {
       ({ action_id, version }) => action_id === action.id && String(version) === params.version,
     )
     if (!found) throw notFound('The action has no such version')
+    checkIsThere(state, found.definition.secret_id)
     return change(call, action, structuredClone(found.definition))
   },
 
@@ -160,6 +162,7 @@ export const createAction = (
     version: 1,
   } as Action
   checkDefinition(action)
+  checkIsThere(state, action.secret_id)
   if (auth_value !== undefined) action.secret_id = secretOf(state, rest.name, authType, auth_value)
   state.actions.push(action)
   keepVersion(state, action, createdBy)
@@ -237,6 +240,11 @@ const checkSecret = (authType: string, value: string | undefined, secretId: stri
   if (authType !== 'none' && value === undefined && secretId === null)
     complain('auth_value', `is required with auth_type ${authType}, or a secret_id`)
   if (details.length > 0) throw invalidBody(details)
+}
+
+const checkIsThere = (state: State, secretId: string | null): void => {
+  if (secretId === null || state.secrets.some(({ id }) => id === secretId)) return
+  throw invalidBody([{ field: 'secret_id', message: 'is not a secret of this workspace' }])
 }
 
 const checkTransition = (from: string, to: string): void => {

@@ -2,7 +2,7 @@ import type { ErrorDetail } from '../../errors.ts'
 import type { Action } from '../../generated/client.ts'
 import { apiError } from '../api-error.ts'
 import { isObject, type Schema } from '../schema.ts'
-import type { AnyConstraint } from './judge.ts'
+import { type AnyConstraint, checkAgainst } from './judge.ts'
 
 /**
  * Refuses what could never be called, for the mistakes that are made: a placeholder or a path that names no
@@ -113,9 +113,16 @@ const problemsOf = (
 }
 
 export const checkFixedInput = (fixed: object | null, schema: Schema, field: string): void => {
-  const details = Object.keys(fixed ?? {})
-    .filter((name) => !isDeclared(schema, name))
-    .map((name) => ({ field: `${field}.${name}`, message: 'is not a property of the input schema' }))
+  const { properties = {}, $defs, definitions } = schema as Schema & { $defs?: object; definitions?: object }
+  const unknown = Object.keys(fixed ?? {})
+    .filter((name) => !Object.hasOwn(properties, name))
+    .map((name) => ({ field: name, message: 'is not a property of the input schema' }))
+  // What else the root demands, the caller may still send.
+  const { details: wrong } = checkAgainst(
+    { type: 'object', properties, $defs, definitions } as Schema,
+    fixed ?? {},
+  )
+  const details = [...unknown, ...wrong].map((detail) => ({ ...detail, field: `${field}.${detail.field}` }))
   refuse('The fixed input does not fit the input schema', details)
 }
 

@@ -69,9 +69,17 @@ export const createToken = (
   )
   if (unknown.length > 0) throw invalidBody(unknown)
   for (const [index, grant] of (grants ?? []).entries()) {
-    const { input_schema } = getById('action', state.actions, grant.action_id)
+    const { input_schema, fixed_input } = getById('action', state.actions, grant.action_id)
     checkConstraints(grant.constraints ?? [], input_schema, `grants.${index}.constraints`)
-    checkFixedInput(grant.fixed_input ?? null, input_schema, `grants.${index}.fixed_input`)
+    const field = `grants.${index}.fixed_input`
+    checkFixedInput(grant.fixed_input ?? null, input_schema, field)
+    const taken = Object.keys(grant.fixed_input ?? {}).filter((name) =>
+      Object.hasOwn(fixed_input ?? {}, name),
+    )
+    if (taken.length > 0)
+      throw invalidBody(
+        taken.map((name) => ({ field: `${field}.${name}`, message: 'is fixed by the action already' })),
+      )
   }
   const token = {
     ...blank<Token>('Token'),
