@@ -248,7 +248,7 @@ describe('an answer', () => {
     expect(seen.length).toBe(calls.length)
   })
 
-  it.each([
+  it.each<object>([
     { message: { text: 'no' }, request_id: 5, retry_after_seconds: '1 hour' },
     { message: ['no'], request_id: {}, retry_after_seconds: -1 },
     { message: 5, request_id: null, retry_after_seconds: null },
