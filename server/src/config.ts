@@ -5,10 +5,31 @@ import { usualTimeoutMs } from './db/sql.ts'
 import { type EgressAllow, parseEgressAllow } from './proxy/egress-allow.ts'
 
 const HttpUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' })
+
+/** Paths are put behind it, and answers show it to everybody. */
+const PublicUrl = HttpUrl.refine((value) => {
+  // What is no URL has its own error.
+  const { username, password } = new URL(URL.canParse(value) ? value : 'http://none')
+  return username === '' && password === '' && !/[?#]/.test(value)
+}, 'must have no user, query or fragment').transform((value) => value.replace(/\/+$/, ''))
+
+/** Whether a URL has one of these protocols, and nothing that its reader would stumble on. */
+const isReadable = (value: string, protocol: RegExp): boolean => {
+  if (!protocol.test(value) || !URL.canParse(value)) return false
+  const { username, password, hostname, pathname } = new URL(value)
+  try {
+    for (const part of [username, password, hostname, pathname]) decodeURIComponent(part)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** Each of many workers holds seven connections, and the embedded database takes a hundred. */
 const maxEmbeddedWorkers = 12
 
-const Port = z.coerce.number().int().min(0).max(65_535)
+const maxPort = 65_535
+const Port = z.coerce.number().int().min(0).max(maxPort)
 
 /** Up to an hour: what is longer no timer here is meant for, and above 2^31 Node's fire at once. */
 const Milliseconds = z.coerce.number().int().min(100).max(3_600_000)
@@ -23,15 +44,15 @@ const Environment = z.object({
   DATABASE_URL: z
     .string()
     .refine(
-      (value) => /^postgres(?:ql)?:\/\//.test(value) && URL.canParse(value),
-      'must be a postgres:// URL',
+      (value) => isReadable(value, /^postgres(?:ql)?:\/\//),
+      'must be a postgres:// URL, with % only in percent-encoding',
     )
     .optional(),
   REDIS_URL: z
     .string()
     .refine(
-      (value) => /^rediss?:\/\//.test(value) && URL.canParse(value),
-      'must be a redis:// or rediss:// URL',
+      (value) => isReadable(value, /^rediss?:\/\//),
+      'must be a redis:// or rediss:// URL, with % only in percent-encoding',
     )
     .optional(),
   NARROWAPI_WORKERS: z.coerce.number().int().min(1).max(64).default(1),
@@ -40,7 +61,7 @@ const Environment = z.object({
   NARROWAPI_DATA_DIR: z.string().min(1).default('.narrowapi'),
   NARROWAPI_MASTER_KEY: z.string().min(1).optional(),
   NARROWAPI_EGRESS_ALLOW: z.string().default(''),
-  NARROWAPI_PUBLIC_URL: HttpUrl.transform((value) => value.replace(/\/+$/, '')).optional(),
+  NARROWAPI_PUBLIC_URL: PublicUrl.optional(),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   NODE_ENV: z.string().optional(),
   OTEL_SDK_DISABLED: z.string().optional(),
@@ -60,7 +81,10 @@ const Usable = Environment.refine(
   ({ PORT, METRICS_PORT = 0, NARROWAPI_WORKERS }) =>
     PORT === 0 || METRICS_PORT === 0 || PORT < METRICS_PORT || PORT >= METRICS_PORT + NARROWAPI_WORKERS,
   { path: ['METRICS_PORT'], message: 'must be another port than PORT, and so must that of each worker' },
-)
+).refine(({ METRICS_PORT = 0, NARROWAPI_WORKERS }) => METRICS_PORT + NARROWAPI_WORKERS - 1 <= maxPort, {
+  path: ['METRICS_PORT'],
+  message: `must leave a port up to ${maxPort} for each worker`,
+})
 
 export type Config = Readonly<{
   port: number

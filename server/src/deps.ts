@@ -9,9 +9,10 @@ import { makeMonths } from './db/months.ts'
 import { cautiousNow } from './db/now.ts'
 import { type Limiter, RateLimiter } from './db/rate-limit.ts'
 import type { SharedLimiter } from './db/redis/shared-limiter.ts'
-import { type Connection, connect, isUnavailable, type Pool } from './db/sql.ts'
+import { answered } from './db/renewing-pool.ts'
+import { type Connection, connect, isUnavailable, type Pool, type Role, usualTimeoutMs } from './db/sql.ts'
 import { createIds, type Ids } from './ids.ts'
-import { openInstallation } from './installation.ts'
+import { type OnOwnerKey, openInstallation } from './installation.ts'
 import type { Log } from './log.ts'
 import { createMetrics, type Metrics } from './metrics/metrics.ts'
 import { Attempts } from './proxy/attempts.ts'
@@ -79,12 +80,12 @@ export const createDeps = async (
   config: Config,
   log: Log,
   database: Database,
-  given?: Clock,
+  { clock: given, onOwnerKey }: { clock?: Clock | undefined; onOwnerKey?: OnOwnerKey | undefined } = {},
 ): Promise<Running> => {
   const { connection, keyring } = database
   const pools: Pool[] = []
-  const open = (role: Parameters<typeof connect>[1], max: number): Pool => {
-    const pool = connect(connection, role, { max, statementTimeoutMs: config.databaseTimeoutMs })
+  const open = (role: Role, max: number): Pool => {
+    const pool = connect(connection, role, { max, statementTimeoutMs: limitOf(role, config) })
     pools.push(pool)
     return pool
   }
@@ -99,7 +100,10 @@ export const createDeps = async (
     const own = new RateLimiter()
     shared = config.redisUrl === null ? null : await share(config.redisUrl, own, log)
     const tracing = await startTracing(config, log)
-    const { pepper, cursorKey, ownerKey } = await openInstallation({ system, keyring, clock, ids })
+    const { pepper, cursorKey, ownerKey } = await openInstallation(
+      { system, keyring, clock, ids },
+      onOwnerKey,
+    )
 
     const ownAddresses: ListenAddress[] = []
     let stopping = false
@@ -183,10 +187,14 @@ export const createDeps = async (
   }
 }
 
+/** Who lowers the limit means callers, and not that months are no longer made and dropped. */
+const limitOf = (role: Role, { databaseTimeoutMs }: Config): number =>
+  role === 'owner' ? Math.max(databaseTimeoutMs, usualTimeoutMs) : databaseTimeoutMs
+
 /** A start does not depend on it: until the job does it, `executions_later` takes what has no month. */
 const prepareMonths = async (owner: Pool, log: Log, clock: Clock): Promise<void> => {
   try {
-    const months = await makeMonths(owner, log, await cautiousNow(owner, clock))
+    const months = await makeMonths(owner, log, await answered(owner, cautiousNow(owner, clock)))
     if (months.length > 0) log.info({ months }, 'partitions were made')
   } catch (error) {
     if (!isUnavailable(error)) throw error

@@ -46,3 +46,10 @@ export class ApiError extends Error {
     return errorCodes[this.code].status
   }
 }
+
+/** Nothing could be asked of the database. Apart from other reasons to be `unavailable`, which wake nobody. */
+export class DatabaseAway extends ApiError {
+  constructor(message: string) {
+    super('unavailable', message, { retry_after_seconds: 1 })
+  }
+}

@@ -18,13 +18,26 @@ export type Installation = {
   ownerKey: string | null
 }
 
+/** Told of the text of the owner key as soon as it is made. */
+export type OnOwnerKey = (ownerKey: string) => void
+
 type Parts = { system: Pool; keyring: Keyring; clock: Clock; ids: Ids }
 
 /**
  * Opens the installation, or makes it at the first start: its keys, a workspace and an owner key. Servers that
  * start together take turns, so there is one of each.
  */
-export const openInstallation = async (parts: Parts): Promise<Installation> =>
+export const openInstallation = async (
+  parts: Parts,
+  onOwnerKey: OnOwnerKey = () => {},
+): Promise<Installation> => {
+  const installation = await openOrCreate(parts)
+  // Whatever fails in the rest of the start, no other start can tell it.
+  if (installation.ownerKey !== null) onOwnerKey(installation.ownerKey)
+  return installation
+}
+
+const openOrCreate = (parts: Parts): Promise<Installation> =>
   inTransaction(parts.system, async (sql) => {
     await sql`select pg_advisory_xact_lock(hashtext('narrowapi.installation'))`
     const stored = await findInstallation(sql)

@@ -6,7 +6,7 @@ import type { Config } from './config.ts'
 import { type Database, openDatabase } from './database.ts'
 import { connect, urlOf } from './db/sql.ts'
 import { createIds } from './ids.ts'
-import { openInstallation } from './installation.ts'
+import { type OnOwnerKey, openInstallation } from './installation.ts'
 import type { Log } from './log.ts'
 import type { NarrowServer } from './start.ts'
 import { isReady, stopGraceMs, stopWord } from './worker-words.ts'
@@ -22,7 +22,11 @@ const lastDelayMs = 10_000
  * take what waits there. Handed out in turn by the first process, a connection on its way to a worker that is
  * killed would stay open for ever and unanswered.
  */
-export const startPrimary = async (config: Config, log: Log): Promise<Omit<NarrowServer, 'deps'>> => {
+export const startPrimary = async (
+  config: Config,
+  log: Log,
+  onOwnerKey: OnOwnerKey,
+): Promise<Omit<NarrowServer, 'deps'>> => {
   const database = await openDatabase(config, log)
   const workers = new Workers(log, { DATABASE_URL: urlOf(database.connection) }, config.drainMs + stopGraceMs)
   const stop = async (): Promise<void> => {
@@ -30,7 +34,7 @@ export const startPrimary = async (config: Config, log: Log): Promise<Omit<Narro
     await database.close()
   }
   try {
-    const ownerKey = await setUp(database)
+    const ownerKey = await setUp(database, onOwnerKey)
     const url = await workers.start(config.workers)
     // The workers serve figures, each its own.
     return { url, metricsUrl: null, ownerKey, announceStop: () => workers.announceStop(), stop }
@@ -41,12 +45,12 @@ export const startPrimary = async (config: Config, log: Log): Promise<Omit<Narro
 }
 
 /** Makes the installation if there is none, before workers could do so, whose output nobody reads. */
-const setUp = async ({ connection, keyring }: Database): Promise<string | null> => {
+const setUp = async ({ connection, keyring }: Database, onOwnerKey: OnOwnerKey): Promise<string | null> => {
   const system = connect(connection, 'narrowapi_system', { max: 1 })
   try {
     const clock = systemClock
     const ids = createIds(() => clock.now().getTime(), randomBytes)
-    const { ownerKey } = await openInstallation({ system, keyring, clock, ids })
+    const { ownerKey } = await openInstallation({ system, keyring, clock, ids }, onOwnerKey)
     return ownerKey
   } finally {
     await system.end({ timeout: 1 })

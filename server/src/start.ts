@@ -1,4 +1,3 @@
-import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
@@ -6,7 +5,9 @@ import { type Database, openDatabase } from './database.ts'
 import { addressUrl, createDeps, type Deps } from './deps.ts'
 import { type MetricsListener, openMetrics } from './edge/metrics.ts'
 import { createListener } from './http/app.ts'
+import { listen } from './http/listen.ts'
 import { createHttpServer } from './http/server.ts'
+import type { OnOwnerKey } from './installation.ts'
 import type { Log } from './log.ts'
 import { startJobs } from './workers/jobs.ts'
 import { startMaintenance } from './workers/maintenance.ts'
@@ -32,21 +33,16 @@ const lastWordsMs = 1_000
 export const startServer = async (
   config: Config,
   log: Log,
-  { database, clock }: { database?: Database; clock?: Clock | undefined } = {},
+  { database, ...given }: { database?: Database; clock?: Clock | undefined; onOwnerKey?: OnOwnerKey } = {},
 ): Promise<NarrowServer> => {
-  const running = await createDeps(config, log, database ?? (await openDatabase(config, log)), clock)
+  const running = await createDeps(config, log, database ?? (await openDatabase(config, log)), given)
   const { deps } = running
   const server = createHttpServer(deps)
   const maintenance = startMaintenance(deps)
   let metrics: MetricsListener | null = null
   try {
     metrics = await openMetrics(deps, server)
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen(config.port, config.host, resolve)
-    })
-    // A server that listens on a port has an AddressInfo.
-    const { address, port } = server.address() as AddressInfo
+    const { address, port } = await listen(server, config, { host: 'HOST', port: 'PORT' })
     running.listensAt({ address, port })
     // So that no action can read them, whatever addresses the operator allows.
     for (const port of metrics ? [metrics.address.port, ...(config.metrics?.ofAll ?? [])] : []) {

@@ -1,13 +1,17 @@
-/** What a person sees when the server is up; the key only at the very first start, and never again. */
+/** What a person sees at the very first start, as soon as there is a key, and never again. */
+export const showOwnerKey = (ownerKey: string): string => `
+  Your owner key, shown this once; keep it safe:
+
+    ${ownerKey}
+
+`
+
+/** What a person sees when the server is up. */
 export const welcome = (url: string, ownerKey: string | null): string =>
   ownerKey === null
     ? `\n  NarrowAPI answers at ${url} (documentation: ${url}/docs)\n\n`
     : `
   NarrowAPI answers at ${url} (documentation: ${url}/docs)
-
-  Your owner key, shown this once; keep it safe:
-
-    ${ownerKey}
 
   Try it:
 

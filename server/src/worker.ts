@@ -21,8 +21,7 @@ export const runWorker = async (config: Config, number: number): Promise<void> =
     setTimeout(() => process.exit(1), config.drainMs + stopGraceMs).unref()
     void stopAndExit(server, log, stopping)
   }
-  process.on('SIGTERM', () => stop())
-  process.on('SIGINT', () => stop())
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => stop())
   process.on('message', (word: unknown) => {
     if (word === stopWord) stop()
   })

@@ -191,6 +191,37 @@ test('counts a request as aborted whose caller went away before there was an ans
   await until((now) => transactions(now, 'waiting') === 0 && transactions(now, 'open') === 0)
 })
 
+test('counts the database as away when it is, and not for an upstream that is given a rest', async () => {
+  const away = 'narrowapi_database_away_total'
+  const { sql } = server.database
+  const begin = await scrape()
+  const answer = await sql.begin(async (lock) => {
+    await lock.unsafe('lock table narrowapi.actions in access exclusive mode')
+    const asked = ask(server.url, 'GET /api/v1/actions', { credential: server.owner.key })
+    for (let ended = 0; ended === 0; ) {
+      const rows = await sql`
+        select pg_terminate_backend(pid)
+        from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock' and pid <> pg_backend_pid()`
+      ended = rows.length
+    }
+    return { asked }
+  })
+  expect((await answer.asked).body).toMatchObject({ error: 'unavailable' })
+  const lost = await scrape()
+  expect(figure(lost, away)).toBeGreaterThan(figure(begin, away))
+
+  const { action, token } = await callable(server.owner, { target_url: upstream.url, method: 'POST' })
+  upstream.answer = (_, res) => res.destroy()
+  const codes: unknown[] = []
+  while (codes.length < 30 && codes.at(-1) !== 'unavailable') {
+    codes.push((await call(server, token, action.id, {})).error)
+  }
+  upstream.answer = json(200, {})
+  expect(codes.at(-1)).toBe('unavailable')
+  expect(figure(await scrape(), away)).toBe(figure(lost, away))
+})
+
 test('is well-formed: buckets grow to the count, names end in their unit', async () => {
   const metrics = await scrape()
   for (const [name, { help, type, samples }] of metrics) {
@@ -266,6 +297,12 @@ test('opens no listener unless METRICS_PORT is set, and says so when it cannot b
   const { port } = taken.address() as AddressInfo
   await expect(startTestServer({ environment: { METRICS_PORT: String(port) } })).rejects.toThrow(
     'METRICS_PORT',
+  )
+  await expect(
+    startTestServer({ environment: { METRICS_PORT: '0', METRICS_HOST: '192.0.2.1' } }),
+  ).rejects.toThrow('METRICS_HOST: cannot be listened on')
+  await expect(startTestServer({ environment: { HOST: '192.0.2.1' } })).rejects.toThrow(
+    'HOST: cannot be listened on',
   )
   await expect(startTestServer({ environment: { PORT: '3999', METRICS_PORT: '3999' } })).rejects.toThrow(
     'METRICS_PORT: must be another port than PORT',

@@ -1,6 +1,10 @@
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { findPostmaster } from '../../server/src/db/embedded-cluster.ts'
 import { ask } from '../support/send.ts'
@@ -8,18 +12,25 @@ import { ownerKeyOf, type ServerProcess, startProcess } from '../support/server-
 import { until } from './callers.ts'
 
 let dataDir: string
+let environment: Record<string, string>
 let server: ServerProcess
 
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'narrowapi-ended-'))
   await chmod(dataDir, 0o755)
-  server = await startProcess({ environment: { NARROWAPI_DATA_DIR: dataDir } })
+  environment = {
+    NARROWAPI_DATA_DIR: dataDir,
+    NARROWAPI_MASTER_KEY: randomBytes(32).toString('base64'),
+  }
+  server = await startProcess({ environment })
 })
 
 afterAll(async () => {
   await server.stop()
   await rm(dataDir, { recursive: true, force: true, maxRetries: 5 })
 })
+
+const main = fileURLToPath(new URL('../../server/src/main.ts', import.meta.url))
 
 const folder = () => join(dataDir, 'postgres')
 
@@ -44,3 +55,25 @@ test('a stop of the server ends its database, and nothing starts that again', as
   expect(await server.stop()).toBe(0)
   expect(await findPostmaster(folder())).toBeUndefined()
 })
+
+test.each(['SIGTERM', 'SIGHUP'] as const)(
+  '%s while a server starts ends its database and the process',
+  async (signal) => {
+    const child = spawn(process.execPath, [main], {
+      env: { PATH: process.env.PATH, PORT: '0', ...environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let output = ''
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (chunk: Buffer) => {
+        output += String(chunk)
+      })
+    }
+    const closed = once(child, 'close')
+    await until('its database runs', async () => (await findPostmaster(folder())) !== undefined)
+    child.kill(signal)
+    await closed
+    expect([child.exitCode, await findPostmaster(folder())]).toEqual([0, undefined])
+    expect(output).not.toContain('answers at')
+  },
+)

@@ -1,4 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { connect } from '../../server/src/db/sql.ts'
+import { adapter } from '../../server/src/workers/jobs.ts'
 import { createCluster, type TestCluster } from '../support/cluster.ts'
 import { FaultProxy } from '../support/fault-proxy.ts'
 import { ask } from '../support/send.ts'
@@ -121,5 +124,27 @@ test('a start against a database that accepts and says nothing ends with a reaso
   proxy.fault = { kind: 'swallow' }
   const start = startProcess({ environment: { ...environment, DATABASE_URL: cluster.url(proxy.port) } })
   await expect(start).rejects.toThrow(/did not start: .*CONNECT_TIMEOUT/s)
+  proxy.fault = { kind: 'pass' }
+})
+
+test('the connection of jobs is limited like the others, and works again after a silence', async () => {
+  const owner = connect(cluster.url(proxy.port), 'owner', { max: 1, statementTimeoutMs: 200 })
+  const { executeSql } = adapter(owner)
+  expect((await executeSql('select 1 as one')).rows).toEqual([{ one: 1 }])
+  proxy.fault = { kind: 'swallow' }
+  await expect(executeSql('select 1 as one')).rejects.toThrow('does not answer')
+  proxy.fault = { kind: 'pass' }
+  expect((await executeSql('select 1 as one')).rows).toEqual([{ one: 1 }])
+  await owner.end({ timeout: 0 })
+})
+
+test('SIGTERM ends a server whose database fell silent while jobs wait for an answer', async () => {
+  const other = await startProcess({ environment: { ...environment, DATABASE_URL: cluster.url(proxy.port) } })
+  proxy.fault = { kind: 'swallow' }
+  // Jobs begin two seconds after the server.
+  await sleep(3_500)
+  other.child.kill('SIGTERM')
+  const late = sleep(30_000, 'late' as const, { ref: false })
+  expect(await Promise.race([other.exited, late])).toBe(0)
   proxy.fault = { kind: 'pass' }
 })

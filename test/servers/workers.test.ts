@@ -17,7 +17,7 @@ let action: { id: string; token: string }
 
 beforeAll(async () => {
   upstream = await startUpstream()
-  servers = await startServers(1, { LOG_LEVEL: 'debug' }, ['--workers', '2'])
+  servers = await startServers(1, { LOG_LEVEL: 'debug', METRICS_PORT: '0' }, ['--workers', '2'])
   action = await callable()
 })
 
@@ -103,6 +103,14 @@ test('one welcome, one owner key, and both workers answer on one port, each line
   const answers = await Promise.all(Array.from({ length: 20 }, (_, n) => callOnce(n)))
   expect(tally(answers.map(({ status }) => status))).toEqual({ 200: 20 })
   await eventually(() => answeredBy(from)).toEqual(new Set([1, 2]))
+})
+
+test('each worker serves its figures on a port of its own, also where any will do', () => {
+  const served = only()
+    .logged('listening')
+    .flatMap(({ worker, metrics }) => (worker === undefined ? [] : [metrics]))
+  expect(served).toHaveLength(2)
+  expect(new Set(served).size).toBe(2)
 })
 
 test('a worker that is killed under load is replaced, and no other call fails for it', async () => {

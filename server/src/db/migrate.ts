@@ -18,7 +18,7 @@ export const migrate = async (owner: Pool): Promise<string[]> => {
       create table if not exists migrations (
         number integer primary key, name text not null, checksum text not null, applied_at timestamptz not null
       )`
-    for (const role of ['narrowapi_app', 'narrowapi_system']) await ensureRole(connection, role)
+    await ensureRoles(connection)
     const applied = new Map(
       (await connection<{ number: number; checksum: string }[]>`select number, checksum from migrations`).map(
         (row) => [row.number, row.checksum],
@@ -66,20 +66,45 @@ const apply = async (connection: Sql, { number, name, checksum, text }: Migratio
   }
 }
 
+const roles = ['narrowapi_app', 'narrowapi_system']
+
 /**
- * Roles belong to the whole cluster, so another database may have made them, even a moment ago. The owner
- * must be a member to act as them, and they must see the schema.
+ * Roles belong to the whole cluster, so another database or an administrator may have made them, even a moment ago.
+ * The owner must be a member to act as them, and they must see the schema.
  */
-const ensureRole = async (connection: Sql, role: string): Promise<void> => {
-  const alreadyThere = ['42710', '23505']
-  await connection.unsafe(`create role ${role} nologin`).catch((cause: unknown) => {
-    if (alreadyThere.includes(sqlState(cause) ?? '')) return
+const ensureRoles = async (connection: Sql): Promise<void> => {
+  const known = await connection<{ name: string }[]>`
+    select rolname as name from pg_roles where rolname in ${connection(roles)}`
+  const missing = roles.filter((role) => !known.some(({ name }) => name === role))
+  try {
+    for (const role of missing) await createRole(connection, role)
+    for (const role of roles) await joinRole(connection, role)
+  } catch (cause) {
+    if (sqlState(cause) !== notAllowed) throw cause
+    const [user] = await connection<{ name: string }[]>`select quote_ident(current_user) as name`
+    const statements = [
+      ...missing.map((role) => `create role ${role} nologin`),
+      `grant ${roles.join(', ')} to ${user?.name}`,
+    ]
     throw new Error(
-      `The database user may not create roles. As an administrator run: create role ${role} nologin; grant ${role} to the user`,
+      `The database user may not make or join its roles. As an administrator run: ${statements.join('; ')}`,
       { cause },
     )
+  }
+  for (const role of roles) await connection.unsafe(`grant usage on schema ${schema} to ${role}`)
+}
+
+const notAllowed = '42501'
+const alreadyThere = ['42710', '23505']
+
+const createRole = async (connection: Sql, role: string): Promise<void> => {
+  await connection.unsafe(`create role ${role} nologin`).catch((cause: unknown) => {
+    if (!alreadyThere.includes(sqlState(cause) ?? '')) throw cause
   })
-  await connection.unsafe(`
+}
+
+const joinRole = (connection: Sql, role: string) =>
+  connection.unsafe(`
     do $$ begin
       -- Since PostgreSQL 16 who makes a role may grant it and not yet take it on.
       if not pg_has_role(
@@ -87,5 +112,3 @@ const ensureRole = async (connection: Sql, role: string): Promise<void> => {
         case when current_setting('server_version_num')::int < 160000 then 'member' else 'set' end
       ) then grant ${role} to current_user; end if;
     exception when unique_violation then null; end $$`)
-  await connection.unsafe(`grant usage on schema ${schema} to ${role}`)
-}

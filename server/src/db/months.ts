@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { idTime } from '../ids.ts'
 import type { Log } from '../log.ts'
+import { answered } from './renewing-pool.ts'
 import { type Pool, type Sql, sqlState } from './sql.ts'
 import { inTransaction } from './transaction.ts'
 
@@ -16,10 +17,10 @@ const maxMoved = 10_000
  * holds of them: executions of a server whose clock is ahead. Doing it twice does nothing.
  */
 export const makeMonths = async (owner: Pool, log: Log, now: Date): Promise<string[]> => {
-  const missing = await missingMonths(owner, now)
+  const missing = await answered(owner, missingMonths(owner, now))
   const end = missing.at(-1)?.end
   if (end === undefined) return []
-  if (await hasManyBefore(owner, end)) {
+  if (await answered(owner, hasManyBefore(owner, end))) {
     log.warn(
       { more_than: maxMoved },
       'months are not made: the clock of a server was ahead and too many executions lie in them',
@@ -48,7 +49,7 @@ export const dropMonths = async (
   border: Date,
   hasKept: (sql: Sql) => Promise<boolean>,
 ): Promise<string[]> => {
-  if ((await monthsBefore(owner, border)).length === 0) return []
+  if ((await answered(owner, monthsBefore(owner, border))).length === 0) return []
   return exclusively(owner, async (sql) => {
     const names = await monthsBefore(sql, border)
     if (names.length === 0) return []

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { ApiError } from '../errors.ts'
+import { DatabaseAway } from '../errors.ts'
 import type { Pool, Reserved } from './driver.ts'
 
 /**
@@ -17,6 +17,7 @@ export class PoolLife {
   readonly #sockets: Socket[] = []
   readonly #watchers = new Set<() => void>()
   #isLost = false
+  #isUnheard = false
   #lent = 0
   #onIdle: (() => void)[] = []
 
@@ -57,6 +58,15 @@ export class PoolLife {
   keep(socket: Socket): Socket {
     this.#sockets.push(socket)
     return socket
+  }
+
+  /**
+   * Whether a connection was closed and no loss was told. The driver tells of none that ends in good order before
+   * PostgreSQL has spoken, as behind a balancer without a database, with TLS or not: it would try again at once, for ever.
+   */
+  hasClosedUnheard(): boolean {
+    this.#isUnheard ||= !this.#isLost && this.#sockets.some(({ closed }) => closed)
+    return this.#isUnheard
   }
 
   /** A connection is gone. Idle ones are never closed here, so every close is a loss. */
@@ -131,7 +141,7 @@ export const answered = <T>(pool: Pool, answer: PromiseLike<T>): Promise<T> => {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
       life.cut()
-      reject(unavailable('The database does not answer; try again'))
+      reject(new DatabaseAway('The database does not answer; try again'))
     }, answerWithinMs)
     answer.then(resolve, reject).then(() => clearTimeout(timer))
   })
@@ -150,7 +160,7 @@ export const take = async (pool: Pool): Promise<Taken> => {
     const { life } = stateOf(pool)
     const waitMs = takeWithinMs - (performance.now() - startedAt)
     const taken = await takeFrom(life, waitMs)
-    if (taken === 'late') throw unavailable('The database is busy; try again')
+    if (taken === 'late') throw new DatabaseAway('The database is busy; try again')
     if (taken !== 'lost') return { connection: guarded(taken, life), isLost: () => life.isLost }
   }
 }
@@ -194,10 +204,8 @@ const guarded = (connection: Reserved, life: PoolLife): Reserved => {
   return new Proxy(connection, {
     get: (_target, name) => (name === 'release' ? release : Reflect.get(connection, name)),
     apply(_target, _this, args) {
-      if (life.isLost) throw unavailable('The connection to the database was lost; try again')
+      if (life.isLost) throw new DatabaseAway('The connection to the database was lost; try again')
       return Reflect.apply(connection, undefined, args)
     },
   })
 }
-
-const unavailable = (message: string) => new ApiError('unavailable', message, { retry_after_seconds: 1 })

@@ -1,6 +1,6 @@
 import net from 'node:net'
 import postgres from 'postgres'
-import { ApiError } from '../errors.ts'
+import { ApiError, DatabaseAway } from '../errors.ts'
 import type { Pool, Sql } from './driver.ts'
 import { type PoolLife, renewing } from './renewing-pool.ts'
 
@@ -19,6 +19,7 @@ export const usualTimeoutMs = 15_000
 
 export type ConnectOptions = {
   max: number
+  /** 0 sets none. */
   statementTimeoutMs?: number
   onnotify?: (channel: string, payload: string) => void
 }
@@ -26,10 +27,9 @@ export type ConnectOptions = {
 export const connect = (
   connection: Connection,
   role: Role,
-  { max, statementTimeoutMs = usualTimeoutMs, onnotify }: ConnectOptions,
-): Pool => {
   // Whoever migrates may take as long as it takes.
-  const limitMs = role === 'owner' ? 0 : statementTimeoutMs
+  { max, statementTimeoutMs: limitMs = role === 'owner' ? 0 : usualTimeoutMs, onnotify }: ConnectOptions,
+): Pool => {
   const open = (life: PoolLife): Pool => {
     const settings: postgres.Options<{
       int8: postgres.PostgresType<number>
@@ -57,7 +57,10 @@ export const connect = (
     if (typeof place !== 'string')
       return postgres({ ...place, ...settings, ...opens({ path: place.path }, life) })
     const address = addressOf(place)
-    return postgres(place, { ...settings, ...(address ? opens(address, life) : {}) })
+    return postgres(
+      place,
+      address ? { ...settings, ...databaseOf(place), ...opens(address, life) } : settings,
+    )
   }
   return renewing(open, limitMs === 0 ? null : limitMs + graceMs)
 }
@@ -72,19 +75,20 @@ const graceMs = 2_000
  */
 const opens = (address: net.NetConnectOpts, life: PoolLife): { socket: () => Promise<net.Socket> } => ({
   socket: async () => {
+    if (life.hasClosedUnheard()) return closedAtOnce()
     const socket = life.keep(net.connect(address))
-    // A balancer without a database behind it: to the driver, a reason to try again at once, for ever.
-    socket.once('end', () => {
-      if (socket.bytesRead === 0) socket.destroy(closedAtOnce())
-    })
-    return socket
+    // Where the driver looks for the name that TLS asks for and checks.
+    return 'host' in address ? Object.assign(socket, { host: address.host }) : socket
   },
 })
 
-const closedAtOnce = () =>
-  Object.assign(new Error('The connection was closed before PostgreSQL said anything'), {
-    code: 'ECONNRESET',
-  })
+/** A socket that fails as soon as the driver listens to it. */
+const closedAtOnce = (): net.Socket => {
+  const socket = new net.Socket()
+  const error = new Error('The connection was closed before PostgreSQL said anything')
+  setImmediate(() => socket.destroy(Object.assign(error, { code: 'ECONNRESET' })))
+  return socket
+}
 
 /** A URL with several hosts is left to the driver, which tries them in turn. */
 const addressOf = (url: string): net.TcpNetConnectOpts | null => {
@@ -93,6 +97,12 @@ const addressOf = (url: string): net.TcpNetConnectOpts | null => {
   if (hostname === '' || hostname.includes(',') || hostname.startsWith('%2F')) return null
   const host = hostname.replace(/^\[|\]$/g, '')
   return { host, port: Number(port || 5432), noDelay: true, keepAlive: true }
+}
+
+/** The driver decodes the user and the password, and not this. */
+const databaseOf = (url: string): { database?: string } => {
+  const database = decodeURIComponent(new URL(url).pathname.slice(1))
+  return database === '' ? {} : { database }
 }
 
 /** As with libpq, `?host=/folder` in a URL names the folder of a Unix socket. */
@@ -162,6 +172,13 @@ export const isUnavailable = (error: unknown): boolean => {
   // 28, 3D000 and 55000 refuse a connection: an operator is closing, moving or opening the database.
   if (state !== null) return /^(?:08|28|3D000|53|55000|57P0|57014|25006|40001|40P01|55P03)/.test(state)
   return error instanceof ApiError ? error.code === 'unavailable' : isUnreachable(error)
+}
+
+/** Whether an operator of the database must look: others are unavailable as well, such as a server that stops. */
+export const isDatabaseAway = (error: unknown): boolean => {
+  if (error instanceof DatabaseAway) return true
+  if (error instanceof ApiError) return error.code === 'unavailable' && isDatabaseAway(error.cause)
+  return isUnavailable(error) && !isTransient(error)
 }
 
 /** Whether the connection itself ended, so that nothing more can be said on it; also as the cause of an error. */

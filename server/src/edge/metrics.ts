@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Deps } from '../deps.ts'
+import { listen } from '../http/listen.ts'
 import type { MetricRegistry } from '../metrics/registry.ts'
 import { watchParts } from '../metrics/watch.ts'
 
@@ -32,15 +33,14 @@ export const openMetrics = async (deps: Deps, callers: Server): Promise<MetricsL
     () => new Promise((resolve) => callers.getConnections((_error, count) => resolve(count ?? 0))),
   )
   const server = createMetricsServer(registry)
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) =>
-      reject(new Error('The environment is not usable:\n  METRICS_PORT: cannot be listened on', { cause })),
-    )
-    server.listen(port, host, resolve)
-  })
+  const address = await listen(
+    server,
+    // Workers share what they listen on (node:cluster), even a free port, and each has figures of its own.
+    { host, port, exclusive: true },
+    { host: 'METRICS_HOST', port: 'METRICS_PORT' },
+  )
   return {
-    // A server that listens on a port has an AddressInfo.
-    address: server.address() as AddressInfo,
+    address,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())

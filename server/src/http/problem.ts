@@ -1,7 +1,7 @@
 import { type ErrorBody, type ErrorCode, errorCodes } from '@narrowapi/contract'
 import { RequestValidationError } from '@ts-rest/express'
 import type { ErrorRequestHandler } from 'express'
-import { isUnavailable, sqlState } from '../db/sql.ts'
+import { isDatabaseAway, isUnavailable, sqlState } from '../db/sql.ts'
 import type { Deps } from '../deps.ts'
 import { ApiError } from '../errors.ts'
 import { findContext, type Request, type Response } from './context.ts'
@@ -19,6 +19,7 @@ export const problem =
 export const sendProblem = (deps: Deps, req: Request, res: Response, thrown: unknown): void => {
   const error = asApiError(thrown, (cause) => logFailure(deps, req, cause))
   deps.metrics.requests.refuse(error)
+  if (isDatabaseAway(thrown)) deps.metrics.databaseAway.add()
   const body = JSON.stringify(errorBody(error, findContext(req)?.requestId ?? '', deps.publicUrl()))
   setErrorHeaders(res, error)
   res.setHeader('Content-Type', 'application/json; charset=utf-8')

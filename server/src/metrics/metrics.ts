@@ -1,4 +1,5 @@
 import { CallMetrics } from './calls.ts'
+import type { Counter } from './cells.ts'
 import { recordMetrics } from './records.ts'
 import { MetricRegistry } from './registry.ts'
 import { RequestMetrics } from './requests.ts'
@@ -9,6 +10,8 @@ export type Metrics = {
   requests: RequestMetrics
   calls: CallMetrics
   records: ReturnType<typeof recordMetrics>
+  /** Times the database was found away. */
+  databaseAway: Counter
 }
 
 /** `now` is in milliseconds and never goes back. They count whether or not anybody asks: a branch would cost as much. */
@@ -19,5 +22,12 @@ export const createMetrics = (now: () => number): Metrics => {
     requests: new RequestMetrics(registry),
     calls: new CallMetrics(registry, now),
     records: recordMetrics(registry),
+    databaseAway: registry
+      .counters({
+        name: 'narrowapi_database_away_total',
+        help: 'How often a request or the upkeep found that the database cannot be asked',
+        labels: [],
+      })
+      .of(),
   }
 }

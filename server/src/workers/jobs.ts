@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { PgBoss } from 'pg-boss'
+import { answered, lifeOf } from '../db/renewing-pool.ts'
 import type { Pool } from '../db/sql.ts'
 import type { Deps } from '../deps.ts'
 import { retain } from './retention.ts'
@@ -20,13 +21,23 @@ export const startJobs = (deps: Deps, schedule = hourly): { stop(): Promise<void
   return {
     async stop() {
       stopping.abort()
-      const boss = await started
-      // A database that is away must not keep the server from stopping.
-      await boss?.stop({ graceful: true, timeout: stopMs }).catch((error: unknown) => {
+      try {
+        const boss = await within(stopGraceMs, started)
+        await within(stopMs + stopGraceMs, boss?.stop({ graceful: true, timeout: stopMs }))
+      } catch (error) {
         deps.log.warn({ error }, 'jobs were not stopped cleanly')
-      })
+        // A database that is away must not keep the server from stopping.
+        lifeOf(deps.owner).cut()
+      }
     },
   }
+}
+
+const within = <T>(ms: number, work: T | Promise<T>): Promise<T> =>
+  Promise.race([work, sleep(ms, undefined, { ref: false }).then(tooLate)])
+
+const tooLate = (): never => {
+  throw new Error('The database did not answer in time')
 }
 
 const schema = 'narrowapi_jobs'
@@ -34,6 +45,8 @@ const retention = 'retention'
 const runSeconds = 15 * 60
 const pollSeconds = 15
 const stopMs = 5_000
+/** For a start that is under way, and for what the database must be told of runs that were cut. */
+const stopGraceMs = 2_000
 const settleMs = 2_000
 const againMs = 30_000
 
@@ -80,11 +93,12 @@ const open = async (deps: Deps, schedule: string, stopping: AbortSignal): Promis
 }
 
 /** The owner has one connection, so a script of pg-boss may hold a transaction over several statements. */
-const adapter = (owner: Pool) => ({
+export const adapter = (owner: Pool) => ({
   async executeSql(text: string, values: unknown[] = []) {
     // Our driver sends times as text, see `db/sql.ts`; of other types pg-boss sends what both drivers take.
     const sent = values.map((value) => (value instanceof Date ? value.toISOString() : value))
-    const rows: unknown[] = await owner.unsafe(text, sent as Parameters<Pool['unsafe']>[1])
+    const asked = owner.unsafe(text, sent as Parameters<Pool['unsafe']>[1])
+    const rows: unknown[] = await answered(owner, asked)
     return { rows: rows.some(Array.isArray) ? rows.flat() : rows }
   },
 })

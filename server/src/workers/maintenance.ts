@@ -1,4 +1,5 @@
 import { answered } from '../db/renewing-pool.ts'
+import { isDatabaseAway } from '../db/sql.ts'
 import type { Deps } from '../deps.ts'
 import { endAbandoned, forgetKeys } from '../proxy/record-queries.ts'
 
@@ -22,7 +23,7 @@ export const startMaintenance = (deps: Deps): { stop(): Promise<void> } => {
   }
 }
 
-const maintain = async ({ system, clock, log, authority, catalogue }: Deps): Promise<void> => {
+const maintain = async ({ system, clock, log, authority, catalogue, metrics }: Deps): Promise<void> => {
   authority.prune(secretIdleMs)
   catalogue.prune(secretIdleMs)
   const now = clock.now().toISOString()
@@ -32,6 +33,8 @@ const maintain = async ({ system, clock, log, authority, catalogue }: Deps): Pro
       log.warn({ executions: ended }, 'executions of a stopped server were ended with unknown outcome')
     await answered(system, forgetKeys(system, now))
   } catch (error) {
+    // Seen also where nobody asks for anything.
+    if (isDatabaseAway(error)) metrics.databaseAway.add()
     log.warn({ error }, 'maintenance was put off: the database did not answer')
   }
 }

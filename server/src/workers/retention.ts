@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { dropMonths, endOfMonths, makeMonths, startOfMonth } from '../db/months.ts'
 import { cautiousNow } from '../db/now.ts'
+import { answered } from '../db/renewing-pool.ts'
 import type { Pool } from '../db/sql.ts'
 import type { Deps } from '../deps.ts'
 import { idTime } from '../ids.ts'
@@ -25,7 +26,7 @@ export const retain = async (
   signal: AbortSignal,
   pace: Pace = gentle,
 ): Promise<Retained> => {
-  const now = await cautiousNow(system, clock)
+  const now = await answered(system, cautiousNow(system, clock))
   const made = await makeMonths(owner, log, now)
   const dropped = await dropUnkept(owner, system, now)
   const deleted = await deleteAll(system, now, signal, pace)
@@ -36,8 +37,8 @@ export const retain = async (
 
 /** The month that runs is never dropped, though it may be empty, nor what has no month yet. */
 const dropUnkept = async (owner: Pool, system: Pool, now: Date): Promise<string[]> => {
-  const oldest = await findOldestKept(system, now)
-  const borders = [startOfMonth(now), await endOfMonths(owner)]
+  const oldest = await answered(system, findOldestKept(system, now))
+  const borders = [startOfMonth(now), await answered(owner, endOfMonths(owner))]
   if (oldest !== null) borders.push(startOfMonth(idTime(oldest)))
   const border = borders.reduce((first, other) => (other < first ? other : first))
   return dropMonths(owner, border, (sql) => hasKeptBefore(sql, border, now))
@@ -46,10 +47,10 @@ const dropUnkept = async (owner: Pool, system: Pool, now: Date): Promise<string[
 const deleteAll = async (system: Pool, now: Date, signal: AbortSignal, pace: Pace): Promise<number> => {
   let total = 0
   let pauseAt = pace.batchRows
-  for (const expired of await listExpired(system, now)) {
+  for (const expired of await answered(system, listExpired(system, now))) {
     for (let deleted = pace.batchRows; deleted === pace.batchRows; ) {
       if (signal.aborted) return total
-      deleted = await deleteExpired(system, expired, pace.batchRows)
+      deleted = await answered(system, deleteExpired(system, expired, pace.batchRows))
       total += deleted
       if (total < pauseAt) continue
       pauseAt = total + pace.batchRows
