@@ -56,6 +56,4 @@ export default defineConfig({
   },
 })
 
-const isOfTheDriver = (error: object): boolean =>
-  Reflect.get(error, 'code') === 'CONNECTION_DESTROYED' &&
-  /\bpg_type\b/.test(String(Reflect.get(error, 'query')))
+const isOfTheDriver = (error: object): boolean => /\bpg_type\b/.test(String(Reflect.get(error, 'query')))

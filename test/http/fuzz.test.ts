@@ -63,7 +63,8 @@ const knownFor =
     if (property === 'action_id' && auth === 'token') return pool.get('callable') ?? null
     if (property === 'path') return ['/a', '/b/c', '']
     if (property === 'tier') return ['self_hosted']
-    if (property === 'cursor') return ['', 'AAAA', 'e30', 'x'.repeat(3000)]
+    if (property === 'version') return [1, 2, 2_147_483_647]
+    if (property === 'cursor') return ['', 'AAAA', 'e30', 'x'.repeat(3000), 'x'.repeat(5000)]
     const prefix = /^\^([a-z]+)_\[0-9A-Za-z\]/.exec(schema.pattern ?? '')?.[1]
     return prefix === undefined ? null : [...(pool.get(prefix) ?? []), `${prefix}_06Wz1Xb4mJq0YcT7eKs2hU`]
   }
