@@ -25,11 +25,11 @@ export const parseAnswer = (text: string): ParsedAnswer => {
 }
 
 /**
- * JSON whose numbers are written again as they came, where a double would make another one of them: an id of 64 bits
- * is the caller's next input.
+ * The value of JSON whose numbers are written again as they came, where a double would make another one of them: an id
+ * of 64 bits is the caller's next input. Where there is no such number it is the value that was parsed.
  */
-export const parseExactly = (text: string): unknown => {
-  if (!mayBeInexact.test(text)) return JSON.parse(text)
+export const exactly = (text: string, parsed: unknown): unknown => {
+  if (!mayBeInexact.test(text)) return parsed
   return exact.parse(text, (_key, value, { source }) =>
     typeof value === 'number' && source !== undefined && String(value) !== source
       ? exact.rawJSON(source)

@@ -1,4 +1,4 @@
-import type { Decision } from '@narrowapi/contract'
+import type { ActionDefinition, Decision } from '@narrowapi/contract'
 import { ApiError } from '../errors.ts'
 import type { HeldGrant, Holder } from './authority.ts'
 import type { LoadedAction } from './catalogue.ts'
@@ -31,9 +31,7 @@ export const judge = (
       message: 'The action has changed since this token was made; ask for a new one',
     }
   }
-  // Should an action fix later what a token fixed before, the action decides: a grant can only narrow.
-  const fixed = { ...grant?.fixed_input, ...definition.fixed_input }
-  const input = mergeFixed(sent, fixed)
+  const input = mergeFixed(sent, fixedFor(definition, grant))
   const wrong = compiled.validateInput(input)
   if (wrong)
     throw new ApiError('validation_failed', 'The input does not fit the schema of this action', {
@@ -69,6 +67,12 @@ export const judge = (
     message: decided.allowed ? '' : decided.message,
   }
 }
+
+/** Should an action fix later what a token fixed before, the action decides: a grant can only narrow. */
+export const fixedFor = (
+  { fixed_input }: Pick<ActionDefinition, 'fixed_input'>,
+  grant: Pick<HeldGrant, 'fixed_input'> | null,
+): Readonly<Record<string, unknown>> => ({ ...grant?.fixed_input, ...fixed_input })
 
 const refused: Pick<Decision, 'allowed' | 'matched' | 'accepted'> = {
   allowed: false,

@@ -1,7 +1,7 @@
 import type { ActionDefinition, Execution } from '@narrowapi/contract'
 import type { StoredReply } from '../db/idempotency.ts'
 import { ApiError } from '../errors.ts'
-import { type AnswerText, type ParsedAnswer, parseAnswer, parseExactly, readText } from './answer-text.ts'
+import { type AnswerText, exactly, type ParsedAnswer, parseAnswer, readText } from './answer-text.ts'
 import type { CompiledAction } from './compile.ts'
 import type { UpstreamAnswer } from './egress-call.ts'
 import type { UpstreamFailure } from './egress-failure.ts'
@@ -170,9 +170,12 @@ const notJson = [{ field: '', message: 'is not JSON' }]
  */
 type Shown = { text: string | null; isBinary: boolean; isJson: boolean }
 
-const shownOf = (compiled: CompiledAction, { isJson }: ParsedAnswer, body: AnswerText): Shown => {
+const shownOf = (compiled: CompiledAction, parsed: ParsedAnswer, body: AnswerText): Shown => {
+  const { isJson } = parsed
   if (!compiled.shapesOutput || body.text === '') return { ...body, isJson }
-  const text = isJson ? (JSON.stringify(compiled.shapeOutput(parseExactly(body.text))) ?? '') : null
+  const text = parsed.isJson
+    ? (JSON.stringify(compiled.shapeOutput(exactly(body.text, parsed.value))) ?? '')
+    : null
   return { text, isBinary: false, isJson }
 }
 

@@ -2,7 +2,7 @@ import type { DryRun } from '@narrowapi/contract'
 import type { HeldGrant, Holder } from './authority.ts'
 import type { LoadedAction } from './catalogue.ts'
 import { inject } from './inject.ts'
-import { judge } from './judge.ts'
+import { fixedFor, judge } from './judge.ts'
 import { redacted } from './redact.ts'
 import { masked, maskedLike } from './redact-input.ts'
 import { ownValue } from './template-schema.ts'
@@ -28,7 +28,7 @@ export const preview = (
   const { compiled, definition } = action
   // Built from the real input first, so that what cannot be placed is refused here as it would be by a call.
   compiled.template.build(input)
-  const fixed = hidesFixed ? { ...definition.fixed_input, ...grant?.fixed_input } : {}
+  const fixed = hidesFixed ? fixedFor(definition, grant) : {}
   const redactedInput = compiled.redactInput(input)
   const shown = Object.entries(input).map(([name, value]) => [
     name,

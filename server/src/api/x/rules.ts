@@ -1,6 +1,7 @@
 import type { Callable, Constraint, Execution } from '@narrowapi/contract'
 import type { HeldGrant, Holder } from '../../proxy/authority.ts'
 import type { LoadedAction } from '../../proxy/catalogue.ts'
+import { fixedFor } from '../../proxy/judge.ts'
 import { keysOf } from '../../proxy/policy-pointer.ts'
 import { shapeOutputSchema } from '../../proxy/redact-output.ts'
 import { shownSchema } from '../../proxy/schema.ts'
@@ -10,7 +11,7 @@ import type { Uses } from './queries.ts'
 /** An action as one token sees it: without what is fixed, with the rules and limits of both. */
 export const callableOf = (action: LoadedAction, grant: HeldGrant, holder: Holder, uses: Uses): Callable => {
   const { definition } = action
-  const fixed = { ...definition.fixed_input, ...grant.fixed_input }
+  const fixed = fixedFor(definition, grant)
   const { examples, ...input_schema } = shownSchema(definition.input_schema, fixed)
   return {
     object: 'callable',
@@ -50,7 +51,7 @@ export const ownExecution = (
   if (!isRecord(input)) return execution
   // Without its action nobody knows what was fixed.
   if (!grant || fixedByAction === undefined) return { ...execution, input: null }
-  const fixed = { ...fixedByAction, ...grant.fixed_input }
+  const fixed = fixedFor({ fixed_input: fixedByAction }, grant)
   const sent = Object.entries(input).filter(([name]) => !Object.hasOwn(fixed, name))
   return { ...execution, input: Object.fromEntries(sent) }
 }
