@@ -79,7 +79,7 @@ export class NarrowError extends Error {
     name: string,
     code: NarrowErrorCode,
     message: string,
-    facts: CallContext & ErrorOptions & { readonly [fact: string]: unknown },
+    facts: Omit<CallContext, 'idempotencyKey'> & ErrorOptions & { readonly [fact: string]: unknown },
   ) {
     super(message, facts)
     Object.assign(this, { name, code, retryable: false }, facts)
@@ -101,6 +101,5 @@ export const usageError = (message: string, operation: string, facts?: ErrorOpti
   new NarrowError('NarrowUsageError', 'invalid_usage', `${operation}: ${message}`, {
     operation,
     attempts: 0,
-    idempotencyKey: undefined,
     ...facts,
   })

@@ -25,8 +25,8 @@ export const within = <T>(
       fail(STOPPED)
       controller.abort(STOPPED)
     }
-    // Asked for more, a timer would fire at once.
-    const timer = setTimeout(stop, Math.min(ms, 2 ** 31 - 1))
+    // Asked for more than 2^31 ms, a timer would fire at once.
+    const timer = setTimeout(stop, Math.min(ms, 2e9))
     caller?.addEventListener('abort', stop)
     if (caller?.aborted) stop()
     else work(controller.signal).then(over(resolve), fail)
