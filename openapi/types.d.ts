@@ -202,7 +202,7 @@ export interface paths {
         };
         /**
          * List tokens
-         * @description Only active tokens unless `status` asks for others. Needs the scope `tokens:read`.
+         * @description Revoked ones are left out unless `status` asks for them. Needs the scope `tokens:read`.
          */
         get: operations["tokens_list"];
         put?: never;
@@ -446,7 +446,7 @@ export interface paths {
         };
         /**
          * List API keys
-         * @description Revoked keys are left out unless `status` asks for them. Needs the scope `api-keys:read`.
+         * @description Revoked ones are left out unless `status` asks for them. Needs the scope `api-keys:read`.
          */
         get: operations["apiKeys_list"];
         put?: never;
@@ -3361,6 +3361,8 @@ export interface components {
              */
             expires_at?: string | null;
             metadata?: components["schemas"]["Metadata"];
+            /** @description The version you read; another one now is `version_conflict` */
+            version?: number;
         };
         /**
          * @example {
@@ -3478,6 +3480,14 @@ export interface components {
              * @enum {string}
              */
             error: "version_conflict" | "idempotency_in_progress";
+        } & WithRequired<components["schemas"]["Error"], "error">;
+        /** @description The object was changed since you read it. Or: Something else still uses this object. Or: A request with this Idempotency-Key is still running */
+        VersionConflictOrInUseOrIdempotencyInProgressError: {
+            /**
+             * @description `version_conflict`: The object was changed since you read it. `in_use`: Something else still uses this object. `idempotency_in_progress`: A request with this Idempotency-Key is still running
+             * @enum {string}
+             */
+            error: "version_conflict" | "in_use" | "idempotency_in_progress";
         } & WithRequired<components["schemas"]["Error"], "error">;
         /** @description A tenant: everything else belongs to one */
         Workspace: {
@@ -4121,6 +4131,21 @@ export interface components {
                 "application/json": components["schemas"]["VersionConflictOrIdempotencyInProgressError"];
             };
         };
+        /** @description The object was changed since you read it. Or: Something else still uses this object. Or: A request with this Idempotency-Key is still running */
+        VersionConflictOrInUseOrIdempotencyInProgressError: {
+            headers: {
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                RateLimit: components["headers"]["RateLimit"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["VersionConflictOrInUseOrIdempotencyInProgressError"];
+            };
+        };
         /** @description The request is malformed. Or what the upstream answered with this status. */
         UpstreamOrTokenInvalidRequestError: {
             headers: {
@@ -4385,12 +4410,12 @@ export interface components {
          */
         "X-RateLimit-Reset": number;
         /**
-         * @description The policy in the form of the IETF draft: quota and window
-         * @example "default";q=60;w=60
+         * @description The policies in the form of the IETF draft: quota and window; `RateLimit` tells of the first
+         * @example "default";q=60;w=60, "workspace";q=60;w=60
          */
         "RateLimit-Policy": string;
         /**
-         * @description What is left of the policy, in the form of the IETF draft
+         * @description What is left of the tightest policy, in the form of the IETF draft
          * @example "default";r=59;t=30
          */
         RateLimit: string;
@@ -5068,7 +5093,7 @@ export interface operations {
                 cursor?: string;
                 /** @description Order by created_at, name; `-` before a name for descending. Newest first when absent. */
                 sort?: ("created_at" | "-created_at" | "name" | "-name")[];
-                /** @description Only tokens in this state. Default: `active`. */
+                /** @description Only tokens in this state. Default: all but revoked. */
                 status?: "active" | "revoked" | "expired" | "exhausted";
                 /** @description Only tokens that may run this action */
                 action_id?: string;
@@ -5318,6 +5343,8 @@ export interface operations {
                 cursor?: string;
                 /** @description Order by created_at; `-` before a name for descending. Newest first when absent. */
                 sort?: ("created_at" | "-created_at")[];
+                /** @description Only executions of this kind */
+                kind?: "action";
                 /** @description Only executions of this action */
                 action_id?: string;
                 /** @description Only executions in this state */
@@ -5662,6 +5689,8 @@ export interface operations {
                 sort?: ("created_at" | "-created_at" | "updated_at" | "-updated_at" | "name" | "-name")[];
                 /** @description Only secrets of this kind */
                 type?: "api_key" | "bearer" | "basic" | "oauth2" | "header" | "generic";
+                /** @description Only secrets in this state */
+                status?: "active" | "expiring" | "expired";
                 /** @description Only objects created at this moment or later */
                 created_after?: string;
                 /** @description Only objects created before this moment */
@@ -5742,6 +5771,7 @@ export interface operations {
                     "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     RateLimit: components["headers"]["RateLimit"];
+                    ETag: components["headers"]["ETag"];
                     Location: components["headers"]["Location"];
                     "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
                     [name: string]: unknown;
@@ -5788,6 +5818,7 @@ export interface operations {
                     "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     RateLimit: components["headers"]["RateLimit"];
+                    ETag: components["headers"]["ETag"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5814,6 +5845,8 @@ export interface operations {
                 "X-Workspace-ID"?: components["parameters"]["WorkspaceId"];
                 /** @description Any text of 1 to 255 characters, new for each change you mean. Sent again with the same request within 24 hours, the first answer is repeated and nothing is done twice. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description The `ETag` you read. If the object was changed since, the answer is `version_conflict`. */
+                "If-Match"?: components["parameters"]["IfMatch"];
             };
             path: {
                 /** @description Id of the secret */
@@ -5841,7 +5874,7 @@ export interface operations {
             401: components["responses"]["UnauthorizedError"];
             403: components["responses"]["ForbiddenError"];
             404: components["responses"]["NotFoundError"];
-            409: components["responses"]["InUseOrIdempotencyInProgressError"];
+            409: components["responses"]["VersionConflictOrInUseOrIdempotencyInProgressError"];
             413: components["responses"]["PayloadTooLargeError"];
             415: components["responses"]["UnsupportedMediaTypeError"];
             422: components["responses"]["ValidationFailedOrIdempotencyKeyReusedError"];
@@ -5860,6 +5893,8 @@ export interface operations {
                 "X-Workspace-ID"?: components["parameters"]["WorkspaceId"];
                 /** @description Any text of 1 to 255 characters, new for each change you mean. Sent again with the same request within 24 hours, the first answer is repeated and nothing is done twice. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description The `ETag` you read. If the object was changed since, the answer is `version_conflict`. */
+                "If-Match"?: components["parameters"]["IfMatch"];
             };
             path: {
                 /** @description Id of the secret */
@@ -5883,6 +5918,7 @@ export interface operations {
                     "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     RateLimit: components["headers"]["RateLimit"];
+                    ETag: components["headers"]["ETag"];
                     "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
                     [name: string]: unknown;
                 };
@@ -5894,7 +5930,7 @@ export interface operations {
             401: components["responses"]["UnauthorizedError"];
             403: components["responses"]["ForbiddenError"];
             404: components["responses"]["NotFoundError"];
-            409: components["responses"]["IdempotencyInProgressError"];
+            409: components["responses"]["VersionConflictOrIdempotencyInProgressError"];
             413: components["responses"]["PayloadTooLargeError"];
             415: components["responses"]["UnsupportedMediaTypeError"];
             422: components["responses"]["ValidationFailedOrIdempotencyKeyReusedError"];
@@ -5912,7 +5948,7 @@ export interface operations {
                 cursor?: string;
                 /** @description Order by created_at, name; `-` before a name for descending. Newest first when absent. */
                 sort?: ("created_at" | "-created_at" | "name" | "-name")[];
-                /** @description Only keys in this state. Default: all but revoked ones. */
+                /** @description Only keys in this state. Default: all but revoked. */
                 status?: "active" | "revoked" | "expired";
                 /** @description Only objects created at this moment or later */
                 created_after?: string;
@@ -6361,6 +6397,8 @@ export interface operations {
                 target_id?: string;
                 /** @description Only events that ended so */
                 outcome?: "success" | "failure" | "denied";
+                /** @description Only where the action, a name or an id contains this text, in any case */
+                search?: string;
                 /** @description Only objects created at this moment or later */
                 created_after?: string;
                 /** @description Only objects created before this moment */

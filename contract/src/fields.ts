@@ -76,6 +76,12 @@ export const Metadata = z
     examples: [{ internal_id: 'abc123' }],
   })
 
+/** A change may say in its body too what it was made from, beside If-Match. */
+export const ReadVersion = z
+  .int()
+  .min(1)
+  .describe('The version you read; another one now is `version_conflict`')
+
 export const JsonObject = z.record(z.string(), z.unknown())
 
 /** The fields that every object of a workspace has. */

@@ -68,12 +68,12 @@ export const sortBy = <const F extends readonly string[]>(fields: F) =>
       examples: [`-${fields[0]}`],
     })
 
-/** Keeps only these fields of each object; `id` and `object` always stay. */
+/** Keeps only these fields of each object, and `id` and `object`. */
 export const fieldsOf = (item: z.ZodObject) =>
   choiceOf(Object.keys(item.shape))
     .optional()
     .meta({
-      description: 'Only these fields; `id` and `object` always stay',
+      description: 'Only these fields; `id` and `object` stay',
       examples: ['id,created_at'],
     })
 

@@ -72,7 +72,7 @@ test('says of an operation what it takes, raises and looks like', () => {
    *
    * @param body What to create.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with a code of all {@link Operations}
+   * @throws {NarrowApiError} with a code of {@link Operations}
    * @deprecated
 `)
   expect(text).toContain(`
@@ -84,7 +84,7 @@ test('says of an operation what it takes, raises and looks like', () => {
    */
   create(body?: CreateThing, options?: RequestOptions): Call<Thing>
 `)
-  expect(text).toContain('@throws {NarrowApiError} with `invalid_cursor` or a code of all {@link Operations}')
+  expect(text).toContain('@throws {NarrowApiError} with `invalid_cursor` or a code of {@link Operations}')
 })
 
 test('says once which codes any operation may raise', () => {

@@ -50,10 +50,13 @@ export const headers = {
   'X-RateLimit-Remaining': integer('How many of them are left', 59),
   'X-RateLimit-Reset': integer('When the window ends, in Unix seconds', 1_800_000_000),
   'RateLimit-Policy': text(
-    'The policy in the form of the IETF draft: quota and window',
-    '"default";q=60;w=60',
+    'The policies in the form of the IETF draft: quota and window; `RateLimit` tells of the first',
+    '"default";q=60;w=60, "workspace";q=60;w=60',
   ),
-  RateLimit: text('What is left of the policy, in the form of the IETF draft', '"default";r=59;t=30'),
+  RateLimit: text(
+    'What is left of the tightest policy, in the form of the IETF draft',
+    '"default";r=59;t=30',
+  ),
   'Retry-After': integer('Seconds to wait before trying again', 1),
   ETag: text('The version of the object; send it as `If-Match` to change only this version', '"3"'),
   Location: text('Where the new object is', '/api/v1/actions/act_06Wz1Xb4mJq0YcT7eKs2hU'),

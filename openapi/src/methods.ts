@@ -75,7 +75,7 @@ const toMethod = (document: Document, { noun, name, operation }: Found, route: R
       operation.description,
       '',
       ...parameters.map(({ name, description }) => `@param ${name} ${description}.`),
-      `@throws {NarrowApiError} with ${own.length > 0 ? `${quoted(own)} or ` : ''}a code of all {@link Operations}`,
+      `@throws {NarrowApiError} with ${own.length > 0 ? `${quoted(own)} or ` : ''}a code of {@link Operations}`,
       ...upstream,
       ...(operation.deprecated ? ['@deprecated'] : []),
       ...printExample(printCall(document, operation, route)),

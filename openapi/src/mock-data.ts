@@ -1,4 +1,4 @@
-import { type ContractRoute, honoursIdempotencyKey, routesOf } from '@narrowapi/contract'
+import { type ContractRoute, routesOf } from '@narrowapi/contract'
 import type { AppRouter } from '@ts-rest/core'
 import { exampleOf } from './examples.ts'
 import { type Method, toMethods } from './methods.ts'
@@ -89,13 +89,14 @@ const shapeOf = ({ path, query, body, paged }: Row, method: Method | undefined):
 const rowOf = (route: ContractRoute, path: string, operation: Operation, schemas: Schemas) => {
   const { auth, scope, audit, versioned, raises } = route.metadata
   const answer = answerOf(operation, schemas)
+  const status = Object.keys(operation.responses).find((one) => one < '300') ?? '200'
   return {
     method: route.method,
     path,
     ...(auth && auth !== 'key' && { auth }),
     ...(scope && { scope }),
     ...(audit && { audit }),
-    status: Number(Object.keys(operation.responses).find((status) => status < '300') ?? 200),
+    ...(status !== '200' && { status: Number(status) }),
     ...(answer && { answer: answer.name }),
     ...(answer?.isList && { paged: true }),
     ...(operation.parameters.some((one) => 'in' in one && one.in === 'query') && { query: true as const }),
@@ -104,7 +105,6 @@ const rowOf = (route: ContractRoute, path: string, operation: Operation, schemas
         body: true as const,
       }),
     ...(versioned && { versioned: true }),
-    ...(honoursIdempotencyKey(route) && { keepsKey: true }),
     ...(raises && { raises }),
   }
 }

@@ -1,13 +1,12 @@
-import type { LimitState } from './db/rate-limit.ts'
+import type { Limit, LimitState } from './db/rate-limit.ts'
 import { ApiError } from './errors.ts'
 
 /**
  * Both forms, names and values in turn: the one every reference uses, and the two fields of the IETF draft
- * (httpapi-ratelimit-headers).
+ * (httpapi-ratelimit-headers). How much is left is told of one limit; `others` are the policies that counted beside it.
  */
-export const limitHeaders = (state: LimitState, now: number): string[] => {
+export const limitHeaders = (state: LimitState, now: number, others: readonly Limit[] = []): string[] => {
   const seconds = Math.max(0, Math.ceil((state.resetsAt - now) / 1000))
-  const name = policyName(state)
   return [
     'X-RateLimit-Limit',
     String(state.limit),
@@ -16,14 +15,17 @@ export const limitHeaders = (state: LimitState, now: number): string[] => {
     'X-RateLimit-Reset',
     String(Math.ceil(state.resetsAt / 1000)),
     'RateLimit-Policy',
-    `"${name}";q=${state.limit};w=${state.windowMs / 1000}`,
+    [state, ...others].map(policyText).join(', '),
     'RateLimit',
-    `"${name}";r=${state.remaining};t=${seconds}`,
+    `"${policyName(state)}";r=${state.remaining};t=${seconds}`,
   ]
 }
 
+const policyText = (limit: Limit): string =>
+  `"${policyName(limit)}";q=${limit.limit};w=${limit.windowMs / 1000}`
+
 /** Names of limits are `<policy>:<subject>`; the subject is nobody's business. */
-const policyName = ({ name }: LimitState): string => name.slice(0, name.indexOf(':'))
+const policyName = ({ name }: Limit): string => name.slice(0, name.indexOf(':'))
 
 export const rateLimited = (state: LimitState, now: number): ApiError => {
   const seconds = Math.max(1, Math.ceil((state.resetsAt - now) / 1000))

@@ -368,6 +368,45 @@ test('searches names for a text as it is, in any case', async () => {
   expect((await ask(withQuery('/api/v1/secrets', { search: 'x'.repeat(201) }), actor)).status).toBe(422)
 })
 
+test('tokens that are used up or over are listed, and those that are revoked only when asked for', async () => {
+  const { narrow } = await server.newWorkspace()
+  const { id } = await narrow.actions.create(examples.action(upstream.url))
+  const usedUp = await narrow.tokens.create({ ...examples.token(id), name: 'used up', max_uses: 1 })
+  await server.as(usedUp.token).execute(id, examples.input())
+  await narrow.tokens.create({ ...examples.token(id), name: 'active' })
+  const revoked = await narrow.tokens.create({ ...examples.token(id), name: 'revoked' })
+  await narrow.tokens.delete(revoked.id)
+  const namesOf = async (query?: { status: 'active' | 'exhausted' | 'revoked' }) =>
+    (await narrow.tokens.list(query)).data.map(({ name }) => name)
+  expect(await namesOf()).toEqual(['active', 'used up'])
+  expect(await namesOf({ status: 'active' })).toEqual(['active'])
+  expect(await namesOf({ status: 'exhausted' })).toEqual(['used up'])
+  expect(await namesOf({ status: 'revoked' })).toEqual(['revoked'])
+})
+
+test('searches the record by what happened, who did it and what it was done to', async () => {
+  const { narrow, key, workspaceId } = await server.newWorkspace()
+  const made = await narrow.apiKeys.create({ ...examples.apiKey(), name: 'Deploy_Pipeline' })
+  const secret = await server.as(made.key).secrets.create(examples.secret())
+  await server.as(made.key).secrets.delete(secret.id)
+  const actionsOf = async (search: string) => {
+    const path = withQuery('/api/v1/audit', { search })
+    const { data } = await pageAt(path, { key, workspaceId, narrow })
+    return data.map(({ action }) => action)
+  }
+  expect(await actionsOf('SECRET.')).toEqual(['secret.deleted', 'secret.created'])
+  expect(await actionsOf('deploy_p')).toEqual(['secret.deleted', 'secret.created'])
+  expect(await actionsOf(secret.id)).toEqual(['secret.deleted', 'secret.created'])
+  expect(await actionsOf(made.id)).toEqual(['secret.deleted', 'secret.created', 'api_key.created'])
+  expect(await actionsOf('e%l')).toEqual([])
+})
+
+test('executions are listed by their kind', async () => {
+  const all = await pageAt('/api/v1/executions')
+  expect((await pageAt('/api/v1/executions?kind=action')).data).toEqual(all.data)
+  expect((await ask('/api/v1/executions?kind=nothing')).status).toBe(422)
+})
+
 test('bounds of creation are a half-open range, in any offset, under both of their names', async () => {
   const actor = await server.newWorkspace()
   const made = []

@@ -22,3 +22,12 @@ test.each(['active', 'draft'] as const)(
     })
   },
 )
+
+test.each([
+  ['Über Zahlung für Søren', 'uber-zahlung-fur-s-ren'],
+  ['Remboursement échoué', 'remboursement-echoue'],
+])('an accent does not tear a word: %s', async (name, slug) => {
+  const { narrow } = await server.newWorkspace()
+  const { id } = await narrow.actions.create({ ...examples.action('https://api.example.com'), name })
+  expect((await narrow.actions.get(id)).slug).toBe(slug)
+})

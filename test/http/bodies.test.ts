@@ -143,6 +143,18 @@ describe('bodies that are refused', () => {
     expect(await counts()).toEqual(before)
   })
 
+  test.each([
+    ['of an unknown kind', { path: '/amount', op: 'about', value: 1 }],
+    ['without its kind', { path: '/amount', value: 1 }],
+  ])('a constraint %s, with the kinds there are', async (_, constraint) => {
+    const body = { ...examples.action('https://api.example.com'), constraints: [constraint] }
+    const refusal = server.owner.narrow.actions.create(body as never)
+    await expect(refusal).rejects.toMatchObject({
+      code: 'validation_failed',
+      details: [{ field: 'constraints.0.op', message: expect.stringMatching(/^must be one of eq, in, /) }],
+    })
+  })
+
   test.each<[string, () => string | Buffer, number[]]>([
     ['100 000 opened lists', () => '['.repeat(100_000), [400]],
     ['50 000 lists in each other', () => nested(50_000), [400]],

@@ -163,6 +163,38 @@ test('no answer tells what it is made of', async () => {
     )
 })
 
+test('every limit that counts a request is told, and how much of the tightest is left', async () => {
+  const { key, workspaceId, narrow } = await server.newWorkspace()
+  await narrow.workspaces.update(workspaceId, { tier: 'starter' })
+  const slow = await narrow.apiKeys.create({ ...examples.apiKey(), rate_limit_tier: 'free' })
+  const told = async (credential: string) => {
+    const { headers } = await send(server.url, 'GET', '/api/v1/actions', { credential })
+    return ['ratelimit-policy', 'ratelimit', 'x-ratelimit-limit'].map((name) => headers.get(name))
+  }
+  const workspace = '"workspace";q=1200;w=60'
+  expect(await told(slow.key)).toEqual([
+    `"default";q=60;w=60, ${workspace}`,
+    expect.stringMatching(/^"default";r=59;t=\d+$/),
+    '60',
+  ])
+  expect(await told(key)).toEqual([
+    `${workspace}, "default";q=1200;w=60`,
+    expect.stringMatching(/^"workspace";r=\d+;t=\d+$/),
+    '1200',
+  ])
+})
+
+test.each(['GET /api/v1/nothing', 'PUT /api/v1/actions', 'OPTIONS /api/v1/actions', 'GET /nothing'])(
+  '%s is counted by address, and says so',
+  async (line) => {
+    const [method = '', path = ''] = line.split(' ')
+    const { headers } = await asOwner(method, path)
+    expect(headers.get('x-ratelimit-limit')).toBe('600')
+    expect(Number(headers.get('x-ratelimit-remaining'))).toBeLessThan(600)
+    expect(headers.get('ratelimit')).toMatch(/^"unknown";r=\d+;t=\d+$/)
+  },
+)
+
 test('a method in a header or in the query changes nothing', async () => {
   const secret = await world.owner.narrow.secrets.create(examples.secret())
   const path = `/api/v1/secrets/${secret.id}`

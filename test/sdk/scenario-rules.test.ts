@@ -68,7 +68,7 @@ describe('an answer', () => {
   const answering = routesOf(contract).flatMap(({ noun, name, route }) => {
     const operation = `${noun}.${name}`
     const row = Object.entries(operations).find(([id]) => id === operation)?.[1]
-    const schema = route.responses[row?.status ?? 0]
+    const schema = route.responses[row?.status ?? 200]
     return row?.answer !== undefined && schema instanceof z.ZodType ? [{ operation, row, schema }] : []
   })
 

@@ -173,6 +173,14 @@ const secrets = async (tape: Tape, owner: NarrowAPI): Promise<void> => {
     owner.secrets.update(secret.id, { value: 'another-secret-0123456789' }),
   )
   await tape.step('rename a secret', () => owner.secrets.update(secret.id, { name: 'Cards' }))
+  await tape.step('change a stale secret', () => owner.secrets.update(secret.id, { value, version: 1 }))
+  await tape.step('rename a stale secret', () =>
+    owner.secrets.update(secret.id, { name: 'Late' }, { headers: { 'if-match': '"1"' } }),
+  )
+  await tape.step('delete a stale secret', () =>
+    owner.secrets.delete(secret.id, { headers: { 'if-match': '"1"' } }),
+  )
+  await tape.step('list secrets by state', () => owner.secrets.list({ status: 'active', fields: ['name'] }))
   await tape.step('list secrets by metadata', () => owner.secrets.list({ metadata: { team: 'billing' } }))
   await tape.step('list secrets by type', () =>
     owner.secrets.list({ type: 'generic', fields: ['name', 'type'] }),
@@ -508,6 +516,14 @@ const issueTokens = async (tape: Tape, owner: NarrowAPI, { action, reader }: Act
   await tape.step('the old text', () => tape.as(token.token).x.manifest())
   await tape.step('rotate with grace', () => owner.tokens.rotate(wide.id, { grace_period_hours: 1 }))
   await tape.step('the old text in grace', () => tape.as(wide.token).x.manifest())
+  const twice = await tape.done('create a token to rotate', () =>
+    owner.tokens.create({ name: 'twice', action_ids: [action.id] }),
+  )
+  const once = await owner.tokens.rotate(twice.id, { grace_period_hours: 1 })
+  await owner.tokens.rotate(twice.id, { grace_period_hours: 1 })
+  await tape.step('the text before the last', () => tape.as(once.token).x.manifest())
+  await tape.step('the text before that', () => tape.as(twice.token).x.manifest())
+  await owner.tokens.delete(twice.id)
   await tape.step('a token that is not there', () => owner.tokens.rotate(nothing('tok')))
   await tape.step('judge as a token', () =>
     owner.actions.test(action.id, { input: { ...input, amount: 3000 }, token_id: token.id }),
@@ -589,6 +605,7 @@ const runs = async (tape: Tape, owner: NarrowAPI, { action, reader, token, wide 
 
 const records = async (tape: Tape, owner: NarrowAPI, { action, reader }: Actions): Promise<void> => {
   await tape.step('every execution', () => owner.executions.list({ sort: ['created_at'] }))
+  await tape.step('executions by kind', () => owner.executions.list({ kind: 'action', limit: 1 }))
   await tape.step('executions by state', () => owner.executions.list({ status: 'completed', limit: 1 }))
   await tape.step('executions by error', () =>
     owner.executions.list({ error: 'policy_denied', fields: ['error'] }),
@@ -638,6 +655,7 @@ const strangers = async (tape: Tape): Promise<void> => {
   await tape.send('an unknown token', 'POST /x/refund', bearer('sxt_unknown'))
   await tape.send('an unknown path', 'GET /api/v1/things', bearer(ownerKey))
   await tape.send('a method that is not taken', 'DELETE /api/v1/actions', bearer(ownerKey))
+  await tape.send('the methods that are taken', 'OPTIONS /api/v1/actions', bearer(ownerKey))
   await tape.send('a body that is not JSON', 'POST /api/v1/secrets', json, '{')
   await tape.send('a body that is no object', 'POST /api/v1/secrets', json, '[]')
   for (const [what, body] of [
@@ -685,6 +703,7 @@ const pause = async (tape: Tape, owner: NarrowAPI, { action, reader, wide }: Iss
 
 const ends = async (tape: Tape, owner: NarrowAPI, { action, reader, token, wide }: Issued): Promise<void> => {
   await tape.step('rotate a used-up token', () => owner.tokens.rotate(token.id))
+  await tape.step('tokens of any state but revoked', () => owner.tokens.list({ fields: ['name', 'status'] }))
   await tape.step('rotate the token of an action', () =>
     owner.actions.rotateToken(action.id, { name: 'next' }),
   )
@@ -715,6 +734,9 @@ const audit = async (tape: Tape, owner: NarrowAPI): Promise<void> => {
   await tape.step('one event', () => owner.audit.get(event?.id ?? ''))
   await tape.step('events of one object', () =>
     owner.audit.list({ ...success, target_id: event?.targets[0]?.id ?? '', fields: ['action'] }),
+  )
+  await tape.step('events that name something', () =>
+    owner.audit.list({ ...success, search: 'ACTION.RE', fields: ['action'] }),
   )
   await tape.step('an event that is not there', () => owner.audit.get(nothing('aud')))
 }

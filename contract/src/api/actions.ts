@@ -1,5 +1,14 @@
 import { z } from 'zod'
-import { common, integerInUrl, JsonObject, Metadata, Timestamp, TimestampInput, text } from '../fields.ts'
+import {
+  common,
+  integerInUrl,
+  JsonObject,
+  Metadata,
+  ReadVersion,
+  Timestamp,
+  TimestampInput,
+  text,
+} from '../fields.ts'
 import { id } from '../ids.ts'
 import { limits } from '../limits.ts'
 import {
@@ -334,7 +343,7 @@ export const UpdateAction = z
       .describe('Merged into what is said now; null when the upstream does not know a repeated request'),
     input_schema: InputSchema,
     auth_value: authValue,
-    version: z.int().min(1).describe('The version you read; another one now is `version_conflict`'),
+    version: ReadVersion,
   })
   .partial()
   .meta({

@@ -81,12 +81,12 @@ export const apiKeys = group('/api/v1/api-keys', {
     method: 'GET',
     path: '',
     summary: 'List API keys',
-    description: 'Revoked keys are left out unless `status` asks for them.',
+    description: 'Revoked ones are left out unless `status` asks for them.',
     query: listQuery({
       of: ApiKey,
       sort: ['created_at', 'name'],
       filters: {
-        status: ApiKeyStatus.optional().describe('Only keys in this state. Default: all but revoked ones.'),
+        status: ApiKeyStatus.optional().describe('Only keys in this state. Default: all but revoked.'),
         ...createdFilters,
         ...searchFilter,
         ...metadataFilter,

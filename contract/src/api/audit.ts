@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { AuditAction } from '../audit.ts'
-import { common, Timestamp } from '../fields.ts'
+import { common, Timestamp, text } from '../fields.ts'
 import { id } from '../ids.ts'
 import { createdFilters, fieldsOf, listQuery, pageOf } from '../page.ts'
 import { group } from '../route.ts'
@@ -88,6 +88,9 @@ export const audit = group('/api/v1/audit', {
         actor_id: z.string().max(64).optional().describe('Only what this key or token did'),
         target_id: z.string().max(64).optional().describe('Only what was done to this object'),
         outcome: AuditOutcome.optional().describe('Only events that ended so'),
+        search: text(200)
+          .optional()
+          .describe('Only where the action, a name or an id contains this text, in any case'),
         ...createdFilters,
       },
     }),

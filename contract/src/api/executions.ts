@@ -16,6 +16,7 @@ export const ExecutionStatus = z.enum([
   'rejected',
 ])
 
+export const ExecutionKind = z.enum(['action'])
 export const ExecutionSource = z.enum(['proxy', 'test'])
 
 export const Decision = z
@@ -42,7 +43,7 @@ export const Execution = z
   .object({
     id: ExecutionId.describe('Its id'),
     ...shared,
-    kind: z.enum(['action']).describe('What ran'),
+    kind: ExecutionKind.describe('What ran'),
     status: ExecutionStatus.meta({ description: 'How far it came', examples: ['completed'] }),
     source: ExecutionSource.describe('What started it'),
     action_id: z.string().describe('The action that ran'),
@@ -118,7 +119,11 @@ export const executions = group('/api/v1/executions', {
     query: listQuery({
       of: Execution,
       sort: ['created_at'],
-      filters: { action_id: id('act').optional().describe('Only executions of this action'), ...filters },
+      filters: {
+        kind: ExecutionKind.optional().describe('Only executions of this kind'),
+        action_id: id('act').optional().describe('Only executions of this action'),
+        ...filters,
+      },
     }),
     responses: { 200: ExecutionPage },
     metadata: { scope: 'executions:read', audit: null, raises: ['invalid_cursor'] },

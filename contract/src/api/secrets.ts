@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { common, Metadata, Timestamp, TimestampInput, text } from '../fields.ts'
+import { common, Metadata, ReadVersion, Timestamp, TimestampInput, text } from '../fields.ts'
 import { id } from '../ids.ts'
 import {
   createdFilters,
@@ -56,7 +56,7 @@ export const CreateSecret = z
 export type CreateSecret = z.output<typeof CreateSecret>
 
 export const UpdateSecret = z
-  .strictObject(writable)
+  .strictObject({ ...writable, version: ReadVersion })
   .partial()
   .meta({ id: 'UpdateSecret', examples: [{ value: 'pk_live_new…' }] })
 export type UpdateSecret = z.output<typeof UpdateSecret>
@@ -74,6 +74,7 @@ export const secrets = group('/api/v1/secrets', {
       sort: ['created_at', 'updated_at', 'name'],
       filters: {
         type: SecretType.optional().describe('Only secrets of this kind'),
+        status: SecretStatus.optional().describe('Only secrets in this state'),
         ...createdFilters,
         ...updatedFilters,
         ...searchFilter,
@@ -90,7 +91,7 @@ export const secrets = group('/api/v1/secrets', {
     description: 'Stores the value encrypted. Name it in an action with `secret_id`.',
     body: CreateSecret,
     responses: { 201: Secret },
-    metadata: { scope: 'secrets:write', audit: 'secret.created' },
+    metadata: { scope: 'secrets:write', audit: 'secret.created', versioned: true },
   },
   get: {
     ...one,
@@ -100,7 +101,7 @@ export const secrets = group('/api/v1/secrets', {
     description: 'Everything about it but its value.',
     query: z.strictObject({ fields: fieldsOf(Secret) }),
     responses: { 200: Secret },
-    metadata: { scope: 'secrets:read', audit: null, raises: ['not_found'] },
+    metadata: { scope: 'secrets:read', audit: null, raises: ['not_found'], versioned: true },
   },
   update: {
     ...one,
@@ -110,7 +111,7 @@ export const secrets = group('/api/v1/secrets', {
     description: 'A new `value` becomes a new version, which running servers use within a second.',
     body: UpdateSecret,
     responses: { 200: Secret },
-    metadata: { scope: 'secrets:write', audit: 'secret.updated', raises: ['not_found'] },
+    metadata: { scope: 'secrets:write', audit: 'secret.updated', raises: ['not_found'], versioned: true },
   },
   delete: {
     ...one,
@@ -119,6 +120,11 @@ export const secrets = group('/api/v1/secrets', {
     summary: 'Delete a secret',
     description: 'Refused with `in_use` while an action names it; `details` lists which.',
     responses: { 204: c.noBody() },
-    metadata: { scope: 'secrets:delete', audit: 'secret.deleted', raises: ['not_found', 'in_use'] },
+    metadata: {
+      scope: 'secrets:delete',
+      audit: 'secret.deleted',
+      raises: ['not_found', 'in_use'],
+      versioned: true,
+    },
   },
 })

@@ -146,12 +146,12 @@ export const tokens = group('/api/v1/tokens', {
     method: 'GET',
     path: '',
     summary: 'List tokens',
-    description: 'Only active tokens unless `status` asks for others.',
+    description: 'Revoked ones are left out unless `status` asks for them.',
     query: listQuery({
       of: Token,
       sort: ['created_at', 'name'],
       filters: {
-        status: TokenStatus.optional().describe('Only tokens in this state. Default: `active`.'),
+        status: TokenStatus.optional().describe('Only tokens in this state. Default: all but revoked.'),
         action_id: id('act').optional().describe('Only tokens that may run this action'),
         ...createdFilters,
         ...searchFilter,

@@ -1442,6 +1442,8 @@ export interface UpdateSecret {
    * update.
    */
   metadata?: Metadata | undefined
+  /** The version you read; another one now is `version_conflict`. */
+  version?: number | undefined
 }
 
 /** The body of `workspaces.update`. */
@@ -1544,7 +1546,7 @@ export interface ListActionsQuery<F extends Fields<Action> = undefined> extends 
    * Each at most once.
    */
   sort?: readonly ('created_at' | '-created_at' | 'updated_at' | '-updated_at' | 'name' | '-name')[] | undefined
-  /** Only these fields; `id` and `object` always stay. Each at most once. */
+  /** Only these fields; `id` and `object` stay. Each at most once. */
   fields?: F | undefined
   /** Only actions in this state. */
   status?: 'draft' | 'active' | 'paused' | 'archived' | undefined
@@ -1558,7 +1560,7 @@ export interface ListActionsQuery<F extends Fields<Action> = undefined> extends 
 
 /** The query of `actions.get`. */
 export interface GetActionQuery<F extends Fields<Action> = undefined> {
-  /** Only these fields; `id` and `object` always stay. Each at most once. */
+  /** Only these fields; `id` and `object` stay. Each at most once. */
   fields?: F | undefined
 }
 
@@ -1569,7 +1571,7 @@ export interface ListActionVersionsQuery extends PageQuery {}
 export interface ListActionExecutionsQuery<F extends Fields<Execution> = undefined> extends PageQuery, PeriodQuery {
   /** Order by created_at; `-` before a name for descending. Newest first when absent. Each at most once. */
   sort?: readonly ('created_at' | '-created_at')[] | undefined
-  /** Only these fields; `id` and `object` always stay. Each at most once. */
+  /** Only these fields; `id` and `object` stay. Each at most once. */
   fields?: F | undefined
   /** Only executions in this state. */
   status?:
@@ -1590,7 +1592,7 @@ export interface ListActionExecutionsQuery<F extends Fields<Execution> = undefin
 
 /** The query of `actions.getExecution`. */
 export interface GetActionExecutionQuery<F extends Fields<Execution> = undefined> {
-  /** Only these fields; `id` and `object` always stay. Each at most once. */
+  /** Only these fields; `id` and `object` stay. Each at most once. */
   fields?: F | undefined
 }
 
@@ -1601,9 +1603,9 @@ export interface ListTokensQuery<F extends Fields<Token> = undefined> extends Pa
    * once.
    */
   sort?: readonly ('created_at' | '-created_at' | 'name' | '-name')[] | undefined
-  /** Only these fields; `id` and `object` always stay. Each at most once. */
+  /** Only these fields; `id` and `object` stay. Each at most once. */
   fields?: F | undefined
-  /** Only tokens in this state. Default: `active`. */
+  /** Only tokens in this state. Default: all but revoked. */
   status?: 'active' | 'revoked' | 'expired' | 'exhausted' | undefined
   /** Only tokens that may run this action. */
   action_id?: ActionId | undefined
@@ -1611,19 +1613,21 @@ export interface ListTokensQuery<F extends Fields<Token> = undefined> extends Pa
 
 /** The query of `tokens.get`. */
 export interface GetTokenQuery<F extends Fields<Token> = undefined> {
-  /** Only these fields; `id` and `object` always stay. Each at most once. */
+  /** Only these fields; `id` and `object` stay. Each at most once. */
   fields?: F | undefined
 }
 
 /** The query of `executions.list`. */
 export interface ListExecutionsQuery<F extends Fields<Execution> = undefined> extends ListActionExecutionsQuery<F> {
+  /** Only executions of this kind. */
+  kind?: 'action' | undefined
   /** Only executions of this action. */
   action_id?: ActionId | undefined
 }
 
 /** The query of `executions.get`. */
 export interface GetExecutionQuery<F extends Fields<Execution> = undefined> {
-  /** Only these fields; `id` and `object` always stay. Each at most once. */
+  /** Only these fields; `id` and `object` stay. Each at most once. */
   fields?: F | undefined
 }
 
@@ -1634,10 +1638,12 @@ export interface ListSecretsQuery<F extends Fields<Secret> = undefined> extends 
    * Each at most once.
    */
   sort?: readonly ('created_at' | '-created_at' | 'updated_at' | '-updated_at' | 'name' | '-name')[] | undefined
-  /** Only these fields; `id` and `object` always stay. Each at most once. */
+  /** Only these fields; `id` and `object` stay. Each at most once. */
   fields?: F | undefined
   /** Only secrets of this kind. */
   type?: 'api_key' | 'bearer' | 'basic' | 'oauth2' | 'header' | 'generic' | undefined
+  /** Only secrets in this state. */
+  status?: 'active' | 'expiring' | 'expired' | undefined
   /** Only objects changed at this moment or later. RFC 3339 with an offset. */
   updated_after?: string | undefined
   /** Only objects changed before this moment. RFC 3339 with an offset. */
@@ -1646,7 +1652,7 @@ export interface ListSecretsQuery<F extends Fields<Secret> = undefined> extends 
 
 /** The query of `secrets.get`. */
 export interface GetSecretQuery<F extends Fields<Secret> = undefined> {
-  /** Only these fields; `id` and `object` always stay. Each at most once. */
+  /** Only these fields; `id` and `object` stay. Each at most once. */
   fields?: F | undefined
 }
 
@@ -1657,15 +1663,15 @@ export interface ListApiKeysQuery<F extends Fields<ApiKey> = undefined> extends 
    * once.
    */
   sort?: readonly ('created_at' | '-created_at' | 'name' | '-name')[] | undefined
-  /** Only these fields; `id` and `object` always stay. Each at most once. */
+  /** Only these fields; `id` and `object` stay. Each at most once. */
   fields?: F | undefined
-  /** Only keys in this state. Default: all but revoked ones. */
+  /** Only keys in this state. Default: all but revoked. */
   status?: 'active' | 'revoked' | 'expired' | undefined
 }
 
 /** The query of `apiKeys.get`. */
 export interface GetApiKeyQuery<F extends Fields<ApiKey> = undefined> {
-  /** Only these fields; `id` and `object` always stay. Each at most once. */
+  /** Only these fields; `id` and `object` stay. Each at most once. */
   fields?: F | undefined
 }
 
@@ -1673,13 +1679,13 @@ export interface GetApiKeyQuery<F extends Fields<ApiKey> = undefined> {
 export interface ListWorkspacesQuery<F extends Fields<Workspace> = undefined> extends PageQuery {
   /** Order by created_at; `-` before a name for descending. Newest first when absent. Each at most once. */
   sort?: readonly ('created_at' | '-created_at')[] | undefined
-  /** Only these fields; `id` and `object` always stay. Each at most once. */
+  /** Only these fields; `id` and `object` stay. Each at most once. */
   fields?: F | undefined
 }
 
 /** The query of `workspaces.get`. */
 export interface GetWorkspaceQuery<F extends Fields<Workspace> = undefined> {
-  /** Only these fields; `id` and `object` always stay. Each at most once. */
+  /** Only these fields; `id` and `object` stay. Each at most once. */
   fields?: F | undefined
 }
 
@@ -1687,7 +1693,7 @@ export interface GetWorkspaceQuery<F extends Fields<Workspace> = undefined> {
 export interface ListAuditEventsQuery<F extends Fields<AuditEvent> = undefined> extends PageQuery, PeriodQuery {
   /** Order by created_at; `-` before a name for descending. Newest first when absent. Each at most once. */
   sort?: readonly ('created_at' | '-created_at')[] | undefined
-  /** Only these fields; `id` and `object` always stay. Each at most once. */
+  /** Only these fields; `id` and `object` stay. Each at most once. */
   fields?: F | undefined
   /** Only events of this kind. */
   action?: AuditAction | undefined
@@ -1697,11 +1703,13 @@ export interface ListAuditEventsQuery<F extends Fields<AuditEvent> = undefined> 
   target_id?: string | undefined
   /** Only events that ended so. */
   outcome?: 'success' | 'failure' | 'denied' | undefined
+  /** Only where the action, a name or an id contains this text, in any case. 1 to 200 characters. */
+  search?: string | undefined
 }
 
 /** The query of `audit.get`. */
 export interface GetAuditEventQuery<F extends Fields<AuditEvent> = undefined> {
-  /** Only these fields; `id` and `object` always stay. Each at most once. */
+  /** Only these fields; `id` and `object` stay. Each at most once. */
   fields?: F | undefined
 }
 
@@ -1717,7 +1725,7 @@ export interface ActionsOperations {
    *
    * @param query Filters, order and size of the pages.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `invalid_cursor` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `invalid_cursor` or a code of {@link Operations}
    * @example
    * ```ts
    * for await (const each of narrow.actions.list()) console.log(each)
@@ -1736,7 +1744,7 @@ export interface ActionsOperations {
    *
    * @param body What to create.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `action_limit_reached`, `conflict` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `action_limit_reached`, `conflict` or a code of {@link Operations}
    * @example
    * ```ts
    * await narrow.actions.create({
@@ -1765,7 +1773,7 @@ export interface ActionsOperations {
    * @param id Id of the action.
    * @param query Which fields to answer.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `not_found` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `not_found` or a code of {@link Operations}
    * @example
    * ```ts
    * await narrow.actions.get('act_…')
@@ -1787,7 +1795,7 @@ export interface ActionsOperations {
    * @param body What to change; the rest stays.
    * @param options What differs for this call.
    * @throws {NarrowApiError} with `action_limit_reached`, `not_found`, `conflict`, `version_conflict`,
-   * `invalid_state` or a code of all {@link Operations}
+   * `invalid_state` or a code of {@link Operations}
    * @example
    * ```ts
    * await narrow.actions.update('act_…', { status: 'paused' })
@@ -1803,7 +1811,7 @@ export interface ActionsOperations {
    *
    * @param id Id of the action.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `not_found`, `version_conflict` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `not_found`, `version_conflict` or a code of {@link Operations}
    * @example
    * ```ts
    * await narrow.actions.delete('act_…')
@@ -1819,7 +1827,7 @@ export interface ActionsOperations {
    * @param id Id of the action.
    * @param query Filters, order and size of the pages.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `invalid_cursor`, `not_found` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `invalid_cursor`, `not_found` or a code of {@link Operations}
    * @example
    * ```ts
    * for await (const each of narrow.actions.listVersions('act_…')) console.log(each)
@@ -1839,7 +1847,7 @@ export interface ActionsOperations {
    * @param id Id of the action.
    * @param version Number of the version.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `not_found`, `version_conflict` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `not_found`, `version_conflict` or a code of {@link Operations}
    * @example
    * ```ts
    * await narrow.actions.restoreVersion('act_…', 1)
@@ -1854,7 +1862,7 @@ export interface ActionsOperations {
    *
    * @param id Id of the action.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `not_found` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `not_found` or a code of {@link Operations}
    * @example
    * ```ts
    * await narrow.actions.getSchema('act_…')
@@ -1871,7 +1879,7 @@ export interface ActionsOperations {
    * @param id Id of the action.
    * @param body What to send.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `not_found` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `not_found` or a code of {@link Operations}
    * @example
    * ```ts
    * await narrow.actions.test('act_…', { input: { charge_id: 'ch_1', amount: 1200 } })
@@ -1888,7 +1896,7 @@ export interface ActionsOperations {
    * @param id Id of the action.
    * @param body What to send.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `not_found` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `not_found` or a code of {@link Operations}
    * @example
    * ```ts
    * await narrow.actions.rotateToken('act_…', { grace_period_hours: 24 })
@@ -1904,7 +1912,7 @@ export interface ActionsOperations {
    * @param id Id of the action.
    * @param query Filters, order and size of the pages.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `invalid_cursor`, `not_found` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `invalid_cursor`, `not_found` or a code of {@link Operations}
    * @example
    * ```ts
    * for await (const each of narrow.actions.listExecutions('act_…')) console.log(each)
@@ -1925,7 +1933,7 @@ export interface ActionsOperations {
    * @param executionId Id of the execution.
    * @param query Which fields to answer.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `not_found` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `not_found` or a code of {@link Operations}
    * @example
    * ```ts
    * await narrow.actions.getExecution('act_…', 'exec_…')
@@ -1947,11 +1955,11 @@ export interface TokensOperations {
   /**
    * List tokens.
    *
-   * Only active tokens unless `status` asks for others. Needs the scope `tokens:read`.
+   * Revoked ones are left out unless `status` asks for them. Needs the scope `tokens:read`.
    *
    * @param query Filters, order and size of the pages.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `invalid_cursor` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `invalid_cursor` or a code of {@link Operations}
    * @example
    * ```ts
    * for await (const each of narrow.tokens.list()) console.log(each)
@@ -1969,7 +1977,7 @@ export interface TokensOperations {
    *
    * @param body What to create.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with a code of all {@link Operations}
+   * @throws {NarrowApiError} with a code of {@link Operations}
    * @example
    * ```ts
    * await narrow.tokens.create({
@@ -1995,7 +2003,7 @@ export interface TokensOperations {
    * @param id Id of the token.
    * @param query Which fields to answer.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `not_found` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `not_found` or a code of {@link Operations}
    * @example
    * ```ts
    * await narrow.tokens.get('tok_…')
@@ -2014,7 +2022,7 @@ export interface TokensOperations {
    *
    * @param id Id of the token.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `not_found` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `not_found` or a code of {@link Operations}
    * @example
    * ```ts
    * await narrow.tokens.delete('tok_…')
@@ -2031,7 +2039,7 @@ export interface TokensOperations {
    * @param id Id of the token.
    * @param body What to send.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `not_found`, `invalid_state` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `not_found`, `invalid_state` or a code of {@link Operations}
    * @example
    * ```ts
    * await narrow.tokens.rotate('tok_…', { grace_period_hours: 1 })
@@ -2049,7 +2057,7 @@ export interface ExecutionsOperations {
    *
    * @param query Filters, order and size of the pages.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `invalid_cursor` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `invalid_cursor` or a code of {@link Operations}
    * @example
    * ```ts
    * for await (const each of narrow.executions.list()) console.log(each)
@@ -2068,7 +2076,7 @@ export interface ExecutionsOperations {
    * @param id Id of the execution.
    * @param query Which fields to answer.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `not_found` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `not_found` or a code of {@link Operations}
    * @example
    * ```ts
    * await narrow.executions.get('exec_…')
@@ -2092,7 +2100,7 @@ export interface XOperations {
    * Each action with its schema, its constraints and what is left of its limits.
    *
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `paused` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `paused` or a code of {@link Operations}
    * @example
    * ```ts
    * await narrow.x.manifest()
@@ -2108,7 +2116,7 @@ export interface XOperations {
    *
    * @param id Id of the execution.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `paused`, `not_found` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `paused`, `not_found` or a code of {@link Operations}
    * @example
    * ```ts
    * await narrow.x.getExecution('exec_…')
@@ -2123,7 +2131,7 @@ export interface XOperations {
    *
    * @param actionId Id or slug of the action.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `paused`, `not_found`, `sunset` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `paused`, `not_found`, `sunset` or a code of {@link Operations}
    * @example
    * ```ts
    * await narrow.x.get('refund-a-charge')
@@ -2143,7 +2151,7 @@ export interface XOperations {
    * @param options What differs for this call.
    * @throws {NarrowApiError} with `policy_denied`, `paused`, `execution_limit_reached`, `token_exhausted`,
    * `not_found`, `sunset`, `upstream_error`, `upstream_auth_failed`, `upstream_blocked`,
-   * `invalid_upstream_response`, `upstream_outcome_unknown`, `upstream_timeout` or a code of all {@link
+   * `invalid_upstream_response`, `upstream_outcome_unknown`, `upstream_timeout` or a code of {@link
    * Operations}
    * @throws {UpstreamResponseError} when the upstream answers outside 2xx
    * @example
@@ -2163,8 +2171,8 @@ export interface XOperations {
    * @param actionId Id or slug of the action.
    * @param body What to send.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `paused`, `token_exhausted`, `not_found`, `sunset` or a code of all
-   * {@link Operations}
+   * @throws {NarrowApiError} with `paused`, `token_exhausted`, `not_found`, `sunset` or a code of {@link
+   * Operations}
    * @example
    * ```ts
    * await narrow.x.dryRun('refund-a-charge', { charge_id: 'ch_1', amount: 1200 })
@@ -2182,7 +2190,7 @@ export interface SecretsOperations {
    *
    * @param query Filters, order and size of the pages.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `invalid_cursor` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `invalid_cursor` or a code of {@link Operations}
    * @example
    * ```ts
    * for await (const each of narrow.secrets.list()) console.log(each)
@@ -2200,7 +2208,7 @@ export interface SecretsOperations {
    *
    * @param body What to create.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with a code of all {@link Operations}
+   * @throws {NarrowApiError} with a code of {@link Operations}
    * @example
    * ```ts
    * await narrow.secrets.create({ name: 'Payments API key', type: 'bearer', value: 'pk_live_…' })
@@ -2216,7 +2224,7 @@ export interface SecretsOperations {
    * @param id Id of the secret.
    * @param query Which fields to answer.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `not_found` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `not_found` or a code of {@link Operations}
    * @example
    * ```ts
    * await narrow.secrets.get('sec_…')
@@ -2237,7 +2245,7 @@ export interface SecretsOperations {
    * @param id Id of the secret.
    * @param body What to change; the rest stays.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `not_found` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `not_found`, `version_conflict` or a code of {@link Operations}
    * @example
    * ```ts
    * await narrow.secrets.update('sec_…', { value: 'pk_live_new…' })
@@ -2253,7 +2261,8 @@ export interface SecretsOperations {
    *
    * @param id Id of the secret.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `not_found`, `in_use` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `not_found`, `version_conflict`, `in_use` or a code of {@link
+   * Operations}
    * @example
    * ```ts
    * await narrow.secrets.delete('sec_…')
@@ -2267,11 +2276,11 @@ export interface ApiKeysOperations {
   /**
    * List API keys.
    *
-   * Revoked keys are left out unless `status` asks for them. Needs the scope `api-keys:read`.
+   * Revoked ones are left out unless `status` asks for them. Needs the scope `api-keys:read`.
    *
    * @param query Filters, order and size of the pages.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `invalid_cursor` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `invalid_cursor` or a code of {@link Operations}
    * @example
    * ```ts
    * for await (const each of narrow.apiKeys.list()) console.log(each)
@@ -2290,7 +2299,7 @@ export interface ApiKeysOperations {
    *
    * @param body What to create.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with a code of all {@link Operations}
+   * @throws {NarrowApiError} with a code of {@link Operations}
    * @example
    * ```ts
    * await narrow.apiKeys.create({ name: 'Deploy pipeline', scopes: ['actions:read', 'actions:write'] })
@@ -2306,7 +2315,7 @@ export interface ApiKeysOperations {
    * @param id Id of the API key.
    * @param query Which fields to answer.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `not_found` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `not_found` or a code of {@link Operations}
    * @example
    * ```ts
    * await narrow.apiKeys.get('key_…')
@@ -2326,7 +2335,7 @@ export interface ApiKeysOperations {
    *
    * @param id Id of the API key.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `not_found`, `in_use` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `not_found`, `in_use` or a code of {@link Operations}
    * @example
    * ```ts
    * await narrow.apiKeys.delete('key_…')
@@ -2344,7 +2353,7 @@ export interface WorkspacesOperations {
    *
    * @param query Filters, order and size of the pages.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `invalid_cursor` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `invalid_cursor` or a code of {@link Operations}
    * @example
    * ```ts
    * for await (const each of narrow.workspaces.list()) console.log(each)
@@ -2363,7 +2372,7 @@ export interface WorkspacesOperations {
    * @param id Id of the workspace.
    * @param query Which fields to answer.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `not_found` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `not_found` or a code of {@link Operations}
    * @example
    * ```ts
    * await narrow.workspaces.get('ws_…')
@@ -2384,7 +2393,7 @@ export interface WorkspacesOperations {
    * @param id Id of the workspace.
    * @param body What to change; the rest stays.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `not_found` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `not_found` or a code of {@link Operations}
    * @example
    * ```ts
    * await narrow.workspaces.update('ws_…', { name: 'Acme', settings: { timezone: 'Europe/London' } })
@@ -2400,7 +2409,7 @@ export interface WorkspacesOperations {
    *
    * @param id Id of the workspace.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `not_found` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `not_found` or a code of {@link Operations}
    * @example
    * ```ts
    * await narrow.workspaces.pause('ws_…')
@@ -2416,7 +2425,7 @@ export interface WorkspacesOperations {
    *
    * @param id Id of the workspace.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `not_found` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `not_found` or a code of {@link Operations}
    * @example
    * ```ts
    * await narrow.workspaces.resume('ws_…')
@@ -2434,7 +2443,7 @@ export interface AuditOperations {
    *
    * @param query Filters, order and size of the pages.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `invalid_cursor` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `invalid_cursor` or a code of {@link Operations}
    * @example
    * ```ts
    * for await (const each of narrow.audit.list()) console.log(each)
@@ -2453,7 +2462,7 @@ export interface AuditOperations {
    * @param id Id of the audit event.
    * @param query Which fields to answer.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `not_found` or a code of all {@link Operations}
+   * @throws {NarrowApiError} with `not_found` or a code of {@link Operations}
    * @example
    * ```ts
    * await narrow.audit.get('aud_…')
@@ -2474,7 +2483,7 @@ export interface HealthOperations {
    * Answers as long as the process serves requests; looks at nothing else.
    *
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with a code of all {@link Operations}
+   * @throws {NarrowApiError} with a code of {@link Operations}
    * @example
    * ```ts
    * await narrow.health.live()
@@ -2488,7 +2497,7 @@ export interface HealthOperations {
    * Asks the database, for two seconds at most; `unavailable` while it stops or cannot reach it.
    *
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with a code of all {@link Operations}
+   * @throws {NarrowApiError} with a code of {@link Operations}
    * @example
    * ```ts
    * await narrow.health.ready()

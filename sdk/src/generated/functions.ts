@@ -367,7 +367,7 @@ export const secretsGet: <const F extends Fields<Secret> = undefined>(
 
 /**
  * Update a secret. `narrow.secrets.update`.
- * @throws {NarrowApiError} with `not_found`
+ * @throws {NarrowApiError} with `not_found`, `version_conflict`
  */
 export const secretsUpdate: (
   client: Client,
@@ -379,7 +379,7 @@ export const secretsUpdate: (
 
 /**
  * Delete a secret. `narrow.secrets.delete`.
- * @throws {NarrowApiError} with `not_found`, `in_use`
+ * @throws {NarrowApiError} with `not_found`, `version_conflict`, `in_use`
  */
 export const secretsDelete: (
   client: Client,

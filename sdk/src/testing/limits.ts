@@ -36,15 +36,20 @@ export const keyLimit = (id: string): Limit => ({
 
 export const unknownLimit: Limit = { name: 'unknown:anybody', limit: 600, windowMs: MINUTE }
 
+const policyOf = ({ name }: Limit): string => name.slice(0, name.indexOf(':'))
+
+const policyText = (one: Limit): string => `"${policyOf(one)}";q=${one.limit};w=${one.windowMs / 1000}`
+
 /**
- * Counts a request in fixed windows, in all of the limits or in none; the tightest is told in the headers.
+ * Counts a request in fixed windows, in all of the limits or in none; the tightest is told in the headers, and, but
+ * for runs, which come with a slot or null, the policies of the others.
  * Answers the refusal when one is used up, or when no slot is free.
  */
 export const countRequest = (
   state: State,
   limits: readonly Limit[],
   headers: Headers,
-  slot: Slot | null = null,
+  slot?: Slot | null,
 ): MockApiError | null => {
   const now = state.now().getTime()
   const windows = limits.map((limit) => {
@@ -53,19 +58,21 @@ export const countRequest = (
     state.windows.set(limit.name, window)
     return { ...limit, window }
   })
-  const full = windows.find(({ limit, window }) => window.count >= limit) ?? fullSlot(state, slot, now)
+  const full =
+    windows.find(({ limit, window }) => window.count >= limit) ?? fullSlot(state, slot ?? null, now)
   if (!full) for (const { window } of windows) window.count += 1
   const left = ({ limit, window }: (typeof windows)[number]) => limit - window.count
   const [tightest = full] = windows.toSorted((a, b) => left(a) - left(b))
   const told = full ?? tightest
   if (!told) return null
-  const { name, limit, windowMs, window } = told
-  const policy = name.slice(0, name.indexOf(':'))
+  const { limit, window } = told
+  const policy = policyOf(told)
   const seconds = Math.max(0, Math.ceil((window.endsAt - now) / 1000))
   headers.set('x-ratelimit-limit', String(limit))
   headers.set('x-ratelimit-remaining', String(left(told)))
   headers.set('x-ratelimit-reset', String(Math.ceil(window.endsAt / 1000)))
-  headers.set('ratelimit-policy', `"${policy}";q=${limit};w=${windowMs / 1000}`)
+  const policies = slot === undefined ? new Set([told, ...windows]) : [told]
+  headers.set('ratelimit-policy', [...policies].map(policyText).join(', '))
   headers.set('ratelimit', `"${policy}";r=${left(told)};t=${seconds}`)
   if (!full) return null
   const retry_after_seconds = Math.max(1, seconds)

@@ -28,7 +28,7 @@ export const toResponse = (
       headers.set('link', `<${incoming.path}?${next}>; rel="next"`)
     }
   }
-  return new Response(JSON.stringify(selected(done, query.fields)), { status: row.status, headers })
+  return new Response(JSON.stringify(selected(done, query.fields)), { status: row.status ?? 200, headers })
 }
 
 /** Where an object of each type is read. */

@@ -10,15 +10,13 @@ export interface OperationRow {
   readonly scope?: string
   /** The audit event a success leaves. */
   readonly audit?: string
-  /** Of a success. */
-  readonly status: number
+  /** Of a success; default 200. */
+  readonly status?: number
   /** The name of what a success holds, or of the objects of its page. */
   readonly answer?: string
   readonly paged?: true
   /** Answers carry an ETag, changes honour If-Match. */
   readonly versioned?: true
-  /** A repeated Idempotency-Key gets the first answer again. */
-  readonly keepsKey?: true
   /** The codes it may answer beside those of every operation. */
   readonly raises?: readonly ErrorCode[]
 }

@@ -2,7 +2,7 @@ import { authenticate, checkScope } from './actor.ts'
 import { apiError, MockApiError, notFound, toProblem } from './api-error.ts'
 import { execute } from './execute.ts'
 import { type Incoming, readBody, readIdempotencyKey, readIfMatch, readQuery } from './incoming.ts'
-import { countRequest, keyLimit, workspaceLimit } from './limits.ts'
+import { countRequest, keyLimit, unknownLimit, workspaceLimit } from './limits.ts'
 import { findOperation, type OperationName, rowOf } from './operations.ts'
 import type { Override } from './override.ts'
 import { once } from './replies.ts'
@@ -49,6 +49,8 @@ const run = async (
 ): Promise<Response> => {
   const found = findOperation(incoming.method, incoming.path)
   if (Array.isArray(found)) {
+    const limited = countRequest(state, [unknownLimit], headers)
+    if (limited) throw limited
     if (found.length === 0) throw notFound()
     const allowed = [...new Set([...found, ...(found.includes('GET') ? ['HEAD'] : []), 'OPTIONS'])].sort()
     headers.set('allow', allowed.join(', '))
@@ -107,8 +109,9 @@ const run = async (
     if (done instanceof Response) return withHeaders(done, headers)
     return toResponse(row, override ? completed(row, done) : done, { query, incoming, headers })
   }
-  const key = row.keepsKey ? readIdempotencyKey(incoming) : null
-  if (key === null || actor.kind !== 'key') return answer()
+  if (actor.kind !== 'key' || row.method === 'GET') return answer()
+  const key = readIdempotencyKey(incoming)
+  if (key === null) return answer()
   const keyed = [actor.key.id, incoming.method, incoming.path, key].join('\n')
   return once(state, { name: keyed, body: incoming.text }, headers, answer, () => false)
 }

@@ -15,5 +15,8 @@ export const commonFilters = (sql: Sql, filters: CommonFilters) => sql`
   ${filters.created_before ? sql`and created_at < ${filters.created_before}::timestamptz` : sql``}
   ${filters.updated_after ? sql`and updated_at >= ${filters.updated_after}::timestamptz` : sql``}
   ${filters.updated_before ? sql`and updated_at < ${filters.updated_before}::timestamptz` : sql``}
-  ${filters.search ? sql`and name ilike ${`%${filters.search.replaceAll(/[\\%_]/g, '\\$&')}%`}` : sql``}
+  ${filters.search ? sql`and name ilike ${contains(filters.search)}` : sql``}
   ${filters.metadata ? sql`and metadata @> ${json(sql, filters.metadata)}::jsonb` : sql``}`
+
+/** The pattern of `ilike` for what contains a text as it is. */
+export const contains = (text: string): string => `%${text.replaceAll(/[\\%_]/g, '\\$&')}%`

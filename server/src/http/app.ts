@@ -11,6 +11,7 @@ import { mountEndpoints } from './endpoints.ts'
 import { setHead } from './head.ts'
 import { notFound, problem } from './problem.ts'
 import { parseQuery } from './query.ts'
+import { limitUnknown } from './steps/rate-limit.ts'
 import { begin, checkFraming } from './steps/request-id.ts'
 
 /** The whole HTTP surface, once the address is known: calls first, because theirs is the path that must be fast. */
@@ -41,7 +42,7 @@ export const createApp = (deps: Deps): Express => {
   app.use(referenceNames)
   mountEndpoints(app, deps)
   mountDocs(app, { publicUrl: deps.publicUrl() })
-  app.use(unknownRoute)
+  app.use(unknownRoute(deps))
   app.use(problem(deps))
   return app
 }
@@ -84,17 +85,20 @@ const patterns = routesOf(contract).map(({ route }) => ({
   pattern: new RegExp(`^${route.path.replaceAll(/:[a-z_]+/g, '[^/]+')}$`),
 }))
 
-/** What no route took: a path that exists with other methods is 405 and names them; OPTIONS only asks that. */
-const unknownRoute: RequestHandler = (req, res) => {
-  const known = patterns.filter(({ pattern }) => pattern.test(req.path)).map(({ method }) => method)
-  if (known.length === 0) throw notFound()
-  const allowed = [...new Set([...known, ...(known.includes('GET') ? ['HEAD'] : []), 'OPTIONS'])]
-    .sort()
-    .join(', ')
-  res.setHeader('Allow', allowed)
-  if (req.method === 'OPTIONS') {
+/**
+ * What no route took: a path that exists with other methods is 405 and names them; OPTIONS only asks that. No route,
+ * so nobody was asked for a credential: it is counted like those who have none.
+ */
+const unknownRoute =
+  (deps: Deps): RequestHandler =>
+  async (req, res) => {
+    await limitUnknown(deps, req, res)
+    const known = patterns.filter(({ pattern }) => pattern.test(req.path)).map(({ method }) => method)
+    if (known.length === 0) throw notFound()
+    const allowed = [...new Set([...known, ...(known.includes('GET') ? ['HEAD'] : []), 'OPTIONS'])]
+      .sort()
+      .join(', ')
+    res.setHeader('Allow', allowed)
+    if (req.method !== 'OPTIONS') throw new ApiError('method_not_allowed', `This path takes ${allowed}`)
     res.status(204).end()
-    return
   }
-  throw new ApiError('method_not_allowed', `This path takes ${allowed}`)
-}

@@ -16,9 +16,9 @@ z.config({
       case 'too_big':
         return tooBig(issue.origin, Number(issue.maximum))
       case 'invalid_value':
-        return issue.values.length === 1
-          ? `must be ${JSON.stringify(issue.values[0])}`
-          : `must be one of ${issue.values.map(String).join(', ')}`
+        return issue.values.length === 1 ? `must be ${JSON.stringify(issue.values[0])}` : oneOf(issue.values)
+      case 'invalid_union':
+        return Array.isArray(issue.options) ? oneOf(issue.options) : undefined
       case 'invalid_format':
         return formats[issue.format] ?? 'is not of the right form'
       case 'not_multiple_of':
@@ -28,6 +28,8 @@ z.config({
     }
   },
 })
+
+const oneOf = (values: readonly unknown[]): string => `must be one of ${values.map(String).join(', ')}`
 
 const formats: Record<string, string> = {
   datetime: 'must be an RFC 3339 date and time such as 2027-01-01T00:00:00.000Z',

@@ -97,48 +97,48 @@ export interface OperationShapes {
 
 /** Every operation of the API, as the mock serves it. */
 export const operations: { readonly [Name in keyof OperationShapes]: OperationRow } = {
-  'actions.list': {"method":"GET","path":"/api/v1/actions","scope":"actions:read","status":200,"answer":"Action","paged":true,"raises":["invalid_cursor"]},
-  'actions.create': {"method":"POST","path":"/api/v1/actions","scope":"actions:write","audit":"action.created","status":201,"answer":"Action","versioned":true,"keepsKey":true,"raises":["action_limit_reached","conflict"]},
-  'actions.get': {"method":"GET","path":"/api/v1/actions/{id}","scope":"actions:read","status":200,"answer":"Action","versioned":true,"raises":["not_found"]},
-  'actions.update': {"method":"PATCH","path":"/api/v1/actions/{id}","scope":"actions:write","audit":"action.updated","status":200,"answer":"Action","versioned":true,"keepsKey":true,"raises":["not_found","action_limit_reached","conflict","invalid_state"]},
-  'actions.delete': {"method":"DELETE","path":"/api/v1/actions/{id}","scope":"actions:delete","audit":"action.deleted","status":204,"versioned":true,"keepsKey":true,"raises":["not_found"]},
-  'actions.listVersions': {"method":"GET","path":"/api/v1/actions/{id}/versions","scope":"actions:read","status":200,"answer":"ActionVersion","paged":true,"raises":["not_found","invalid_cursor"]},
-  'actions.restoreVersion': {"method":"POST","path":"/api/v1/actions/{id}/versions/{version}/restore","scope":"actions:write","audit":"action.restored","status":200,"answer":"Action","versioned":true,"keepsKey":true,"raises":["not_found"]},
-  'actions.getSchema': {"method":"GET","path":"/api/v1/actions/{id}/schema","scope":"actions:read","status":200,"answer":"ActionSchema","raises":["not_found"]},
-  'actions.test': {"method":"POST","path":"/api/v1/actions/{id}/test","scope":"actions:execute","status":200,"answer":"DryRun","keepsKey":true,"raises":["not_found"]},
-  'actions.rotateToken': {"method":"POST","path":"/api/v1/actions/{id}/rotate-token","scope":"tokens:write","audit":"token.rotated","status":201,"answer":"RotatedActionToken","keepsKey":true,"raises":["not_found"]},
-  'actions.listExecutions': {"method":"GET","path":"/api/v1/actions/{id}/executions","scope":"executions:read","status":200,"answer":"Execution","paged":true,"raises":["not_found","invalid_cursor"]},
-  'actions.getExecution': {"method":"GET","path":"/api/v1/actions/{id}/executions/{execution_id}","scope":"executions:read","status":200,"answer":"Execution","raises":["not_found"]},
-  'tokens.list': {"method":"GET","path":"/api/v1/tokens","scope":"tokens:read","status":200,"answer":"Token","paged":true,"raises":["invalid_cursor"]},
-  'tokens.create': {"method":"POST","path":"/api/v1/tokens","scope":"tokens:write","audit":"token.created","status":201,"answer":"CreatedToken","keepsKey":true},
-  'tokens.get': {"method":"GET","path":"/api/v1/tokens/{id}","scope":"tokens:read","status":200,"answer":"Token","raises":["not_found"]},
-  'tokens.delete': {"method":"DELETE","path":"/api/v1/tokens/{id}","scope":"tokens:delete","audit":"token.revoked","status":204,"keepsKey":true,"raises":["not_found"]},
-  'tokens.rotate': {"method":"POST","path":"/api/v1/tokens/{id}/rotate","scope":"tokens:write","audit":"token.rotated","status":200,"answer":"CreatedToken","keepsKey":true,"raises":["not_found","invalid_state"]},
-  'executions.list': {"method":"GET","path":"/api/v1/executions","scope":"executions:read","status":200,"answer":"Execution","paged":true,"raises":["invalid_cursor"]},
-  'executions.get': {"method":"GET","path":"/api/v1/executions/{id}","scope":"executions:read","status":200,"answer":"Execution","raises":["not_found"]},
-  'x.manifest': {"method":"GET","path":"/x","auth":"token","status":200,"answer":"Manifest","raises":["paused"]},
-  'x.getExecution': {"method":"GET","path":"/x/executions/{id}","auth":"token","status":200,"answer":"Execution","raises":["not_found","paused"]},
-  'x.get': {"method":"GET","path":"/x/{action_id}","auth":"token","status":200,"answer":"Callable","raises":["not_found","paused","sunset"]},
-  'x.dryRun': {"method":"POST","path":"/x/{action_id}/dry-run","auth":"token","status":200,"answer":"DryRun","raises":["not_found","paused","sunset","token_exhausted"]},
-  'x.execute': {"method":"POST","path":"/x/{action_id}","auth":"token","status":200,"answer":"UpstreamAnswer","keepsKey":true,"raises":["paused","not_found","sunset","policy_denied","execution_limit_reached","token_exhausted","upstream_error","upstream_auth_failed","upstream_blocked","invalid_upstream_response","upstream_outcome_unknown","upstream_timeout"]},
-  'secrets.list': {"method":"GET","path":"/api/v1/secrets","scope":"secrets:read","status":200,"answer":"Secret","paged":true,"raises":["invalid_cursor"]},
-  'secrets.create': {"method":"POST","path":"/api/v1/secrets","scope":"secrets:write","audit":"secret.created","status":201,"answer":"Secret","keepsKey":true},
-  'secrets.get': {"method":"GET","path":"/api/v1/secrets/{id}","scope":"secrets:read","status":200,"answer":"Secret","raises":["not_found"]},
-  'secrets.update': {"method":"PATCH","path":"/api/v1/secrets/{id}","scope":"secrets:write","audit":"secret.updated","status":200,"answer":"Secret","keepsKey":true,"raises":["not_found"]},
-  'secrets.delete': {"method":"DELETE","path":"/api/v1/secrets/{id}","scope":"secrets:delete","audit":"secret.deleted","status":204,"keepsKey":true,"raises":["not_found","in_use"]},
-  'apiKeys.list': {"method":"GET","path":"/api/v1/api-keys","scope":"api-keys:read","status":200,"answer":"ApiKey","paged":true,"raises":["invalid_cursor"]},
-  'apiKeys.create': {"method":"POST","path":"/api/v1/api-keys","scope":"api-keys:write","audit":"api_key.created","status":201,"answer":"CreatedApiKey","keepsKey":true},
-  'apiKeys.get': {"method":"GET","path":"/api/v1/api-keys/{id}","scope":"api-keys:read","status":200,"answer":"ApiKey","raises":["not_found"]},
-  'apiKeys.delete': {"method":"DELETE","path":"/api/v1/api-keys/{id}","scope":"api-keys:delete","audit":"api_key.revoked","status":204,"keepsKey":true,"raises":["not_found","in_use"]},
-  'workspaces.list': {"method":"GET","path":"/api/v1/workspaces","scope":"workspaces:read","status":200,"answer":"Workspace","paged":true,"raises":["invalid_cursor"]},
-  'workspaces.get': {"method":"GET","path":"/api/v1/workspaces/{id}","scope":"workspaces:read","status":200,"answer":"Workspace","raises":["not_found"]},
-  'workspaces.update': {"method":"PATCH","path":"/api/v1/workspaces/{id}","scope":"workspaces:write","audit":"workspace.updated","status":200,"answer":"Workspace","keepsKey":true,"raises":["not_found"]},
-  'workspaces.pause': {"method":"POST","path":"/api/v1/workspaces/{id}/pause","scope":"workspaces:write","audit":"workspace.paused","status":200,"answer":"Workspace","keepsKey":true,"raises":["not_found"]},
-  'workspaces.resume': {"method":"POST","path":"/api/v1/workspaces/{id}/resume","scope":"workspaces:write","audit":"workspace.resumed","status":200,"answer":"Workspace","keepsKey":true,"raises":["not_found"]},
-  'audit.list': {"method":"GET","path":"/api/v1/audit","scope":"audit:read","status":200,"answer":"AuditEvent","paged":true,"raises":["invalid_cursor"]},
-  'audit.get': {"method":"GET","path":"/api/v1/audit/{id}","scope":"audit:read","status":200,"answer":"AuditEvent","raises":["not_found"]},
-  'health.live': {"method":"GET","path":"/healthz","auth":"none","status":200,"answer":"Health"},
-  'health.ready': {"method":"GET","path":"/readyz","auth":"none","status":200,"answer":"Health"},
+  'actions.list': {"method":"GET","path":"/api/v1/actions","scope":"actions:read","answer":"Action","paged":true,"raises":["invalid_cursor"]},
+  'actions.create': {"method":"POST","path":"/api/v1/actions","scope":"actions:write","audit":"action.created","status":201,"answer":"Action","versioned":true,"raises":["action_limit_reached","conflict"]},
+  'actions.get': {"method":"GET","path":"/api/v1/actions/{id}","scope":"actions:read","answer":"Action","versioned":true,"raises":["not_found"]},
+  'actions.update': {"method":"PATCH","path":"/api/v1/actions/{id}","scope":"actions:write","audit":"action.updated","answer":"Action","versioned":true,"raises":["not_found","action_limit_reached","conflict","invalid_state"]},
+  'actions.delete': {"method":"DELETE","path":"/api/v1/actions/{id}","scope":"actions:delete","audit":"action.deleted","status":204,"versioned":true,"raises":["not_found"]},
+  'actions.listVersions': {"method":"GET","path":"/api/v1/actions/{id}/versions","scope":"actions:read","answer":"ActionVersion","paged":true,"raises":["not_found","invalid_cursor"]},
+  'actions.restoreVersion': {"method":"POST","path":"/api/v1/actions/{id}/versions/{version}/restore","scope":"actions:write","audit":"action.restored","answer":"Action","versioned":true,"raises":["not_found"]},
+  'actions.getSchema': {"method":"GET","path":"/api/v1/actions/{id}/schema","scope":"actions:read","answer":"ActionSchema","raises":["not_found"]},
+  'actions.test': {"method":"POST","path":"/api/v1/actions/{id}/test","scope":"actions:execute","answer":"DryRun","raises":["not_found"]},
+  'actions.rotateToken': {"method":"POST","path":"/api/v1/actions/{id}/rotate-token","scope":"tokens:write","audit":"token.rotated","status":201,"answer":"RotatedActionToken","raises":["not_found"]},
+  'actions.listExecutions': {"method":"GET","path":"/api/v1/actions/{id}/executions","scope":"executions:read","answer":"Execution","paged":true,"raises":["not_found","invalid_cursor"]},
+  'actions.getExecution': {"method":"GET","path":"/api/v1/actions/{id}/executions/{execution_id}","scope":"executions:read","answer":"Execution","raises":["not_found"]},
+  'tokens.list': {"method":"GET","path":"/api/v1/tokens","scope":"tokens:read","answer":"Token","paged":true,"raises":["invalid_cursor"]},
+  'tokens.create': {"method":"POST","path":"/api/v1/tokens","scope":"tokens:write","audit":"token.created","status":201,"answer":"CreatedToken"},
+  'tokens.get': {"method":"GET","path":"/api/v1/tokens/{id}","scope":"tokens:read","answer":"Token","raises":["not_found"]},
+  'tokens.delete': {"method":"DELETE","path":"/api/v1/tokens/{id}","scope":"tokens:delete","audit":"token.revoked","status":204,"raises":["not_found"]},
+  'tokens.rotate': {"method":"POST","path":"/api/v1/tokens/{id}/rotate","scope":"tokens:write","audit":"token.rotated","answer":"CreatedToken","raises":["not_found","invalid_state"]},
+  'executions.list': {"method":"GET","path":"/api/v1/executions","scope":"executions:read","answer":"Execution","paged":true,"raises":["invalid_cursor"]},
+  'executions.get': {"method":"GET","path":"/api/v1/executions/{id}","scope":"executions:read","answer":"Execution","raises":["not_found"]},
+  'x.manifest': {"method":"GET","path":"/x","auth":"token","answer":"Manifest","raises":["paused"]},
+  'x.getExecution': {"method":"GET","path":"/x/executions/{id}","auth":"token","answer":"Execution","raises":["not_found","paused"]},
+  'x.get': {"method":"GET","path":"/x/{action_id}","auth":"token","answer":"Callable","raises":["not_found","paused","sunset"]},
+  'x.dryRun': {"method":"POST","path":"/x/{action_id}/dry-run","auth":"token","answer":"DryRun","raises":["not_found","paused","sunset","token_exhausted"]},
+  'x.execute': {"method":"POST","path":"/x/{action_id}","auth":"token","answer":"UpstreamAnswer","raises":["paused","not_found","sunset","policy_denied","execution_limit_reached","token_exhausted","upstream_error","upstream_auth_failed","upstream_blocked","invalid_upstream_response","upstream_outcome_unknown","upstream_timeout"]},
+  'secrets.list': {"method":"GET","path":"/api/v1/secrets","scope":"secrets:read","answer":"Secret","paged":true,"raises":["invalid_cursor"]},
+  'secrets.create': {"method":"POST","path":"/api/v1/secrets","scope":"secrets:write","audit":"secret.created","status":201,"answer":"Secret","versioned":true},
+  'secrets.get': {"method":"GET","path":"/api/v1/secrets/{id}","scope":"secrets:read","answer":"Secret","versioned":true,"raises":["not_found"]},
+  'secrets.update': {"method":"PATCH","path":"/api/v1/secrets/{id}","scope":"secrets:write","audit":"secret.updated","answer":"Secret","versioned":true,"raises":["not_found"]},
+  'secrets.delete': {"method":"DELETE","path":"/api/v1/secrets/{id}","scope":"secrets:delete","audit":"secret.deleted","status":204,"versioned":true,"raises":["not_found","in_use"]},
+  'apiKeys.list': {"method":"GET","path":"/api/v1/api-keys","scope":"api-keys:read","answer":"ApiKey","paged":true,"raises":["invalid_cursor"]},
+  'apiKeys.create': {"method":"POST","path":"/api/v1/api-keys","scope":"api-keys:write","audit":"api_key.created","status":201,"answer":"CreatedApiKey"},
+  'apiKeys.get': {"method":"GET","path":"/api/v1/api-keys/{id}","scope":"api-keys:read","answer":"ApiKey","raises":["not_found"]},
+  'apiKeys.delete': {"method":"DELETE","path":"/api/v1/api-keys/{id}","scope":"api-keys:delete","audit":"api_key.revoked","status":204,"raises":["not_found","in_use"]},
+  'workspaces.list': {"method":"GET","path":"/api/v1/workspaces","scope":"workspaces:read","answer":"Workspace","paged":true,"raises":["invalid_cursor"]},
+  'workspaces.get': {"method":"GET","path":"/api/v1/workspaces/{id}","scope":"workspaces:read","answer":"Workspace","raises":["not_found"]},
+  'workspaces.update': {"method":"PATCH","path":"/api/v1/workspaces/{id}","scope":"workspaces:write","audit":"workspace.updated","answer":"Workspace","raises":["not_found"]},
+  'workspaces.pause': {"method":"POST","path":"/api/v1/workspaces/{id}/pause","scope":"workspaces:write","audit":"workspace.paused","answer":"Workspace","raises":["not_found"]},
+  'workspaces.resume': {"method":"POST","path":"/api/v1/workspaces/{id}/resume","scope":"workspaces:write","audit":"workspace.resumed","answer":"Workspace","raises":["not_found"]},
+  'audit.list': {"method":"GET","path":"/api/v1/audit","scope":"audit:read","answer":"AuditEvent","paged":true,"raises":["invalid_cursor"]},
+  'audit.get': {"method":"GET","path":"/api/v1/audit/{id}","scope":"audit:read","answer":"AuditEvent","raises":["not_found"]},
+  'health.live': {"method":"GET","path":"/healthz","auth":"none","answer":"Health"},
+  'health.ready': {"method":"GET","path":"/readyz","auth":"none","answer":"Health"},
 }
 
 // What stands in several of the following.
@@ -171,87 +171,88 @@ const part26 = {"type":"string","pattern":"^act_[0-9A-Za-z]{22}$"}
 const part27 = {"type":"string","pattern":"^tok_[0-9A-Za-z]{22}$"}
 const part28 = {"type":["integer","null"],"minimum":1,"maximum":10000}
 const part29 = {"type":["string","null"],"minLength":1,"maxLength":100}
-const part30 = {"type":"integer","minimum":0,"maximum":9007199254740991}
-const part31 = {"type":["integer","null"],"minimum":1,"maximum":10000000}
-const part32 = {"type":"object","additionalProperties":{"type":"string"}}
-const part33 = {"type":["string","null"],"pattern":"^sec_[0-9A-Za-z]{22}$"}
-const part34 = {...part16,"default":null}
-const part35 = {"type":"string","enum":["draft","active","paused","archived"]}
-const part36 = {"fields":null,"redact":null,"max_bytes":1048576,"headers":null}
-const part37 = {"maxItems":100,"type":"array","items":{"$ref":"ConstraintInput"}}
-const part38 = {"type":"string","enum":["none","bearer","basic","header","query"]}
-const part39 = {"query":{"type":"object","properties":{"fields":{"type":"array"}}}}
-const part40 = {"type":"string","pattern":"^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$"}
-const part41 = {"type":"string","enum":["GET","POST","PUT","PATCH","DELETE","HEAD"]}
-const part42 = {...part29,"default":null}
-const part43 = {...part3,"pattern":"^(?:\\/(?:[^~/]|~[01])*)*$"}
-const part44 = {"type":["integer","null"],"minimum":1,"maximum":1000000000,"default":null}
-const part45 = {"read_only":false,"destructive":false,"idempotent":false,"open_world":true}
-const part46 = {"grace_period_hours":{"default":0,"type":"number","minimum":0,"maximum":168}}
-const part47 = {"minItems":1,"maxItems":50,"type":"array","items":{"$ref":"ConstraintInput"}}
-const part48 = {"default":[],...part37}
-const part49 = {"type":"string","enum":["api_key","bearer","basic","oauth2","header","generic"]}
-const part50 = {"maxItems":20,"type":"array","items":part15}
-const part51 = {"maxItems":200,"type":["array","null"],"items":part20}
-const part52 = {"anyOf":[part7,{"type":"number"},{"type":"boolean"},{"type":"null"}]}
-const part53 = {"type":"string","enum":["pending","awaiting_approval","running","completed","failed","canceled","rejected"]}
-const part54 = {"maxItems":200,"type":["array","null"],"default":null,"items":part20}
-const part55 = {"minItems":1,"maxItems":6,"type":"array","items":{"type":"string","enum":["429","502","503","504","connection","timeout"]}}
-const part56 = {"type":"array","minItems":1,"uniqueItems":true,"items":{"type":"string","enum":["created_at","-created_at","name","-name"]}}
-const part57 = {"limit":{"type":"integer","minimum":1,"maximum":100,"default":20},"cursor":{"type":"string","minLength":1,"maxLength":4096}}
-const part58 = {"type":"array","minItems":1,"uniqueItems":true,"items":{"type":"string","enum":["created_at","-created_at","updated_at","-updated_at","name","-name"]}}
-const part59 = {"minItems":1,"maxItems":1000,"type":"array","items":part52}
-const part60 = {"type":["object","null"],"propertyNames":part18,"additionalProperties":{"type":["string","null"],"maxLength":2000}}
-const part61 = {"type":["object","null"],"propertyNames":part18,"default":null,"additionalProperties":part7}
-const part62 = {...part57,"sort":{"type":"array","minItems":1,"uniqueItems":true,"items":{"type":"string","enum":["created_at","-created_at"]}},"fields":{"type":"array"}}
-const part63 = {"id":"key_06Wz1Xb4mJq0YcT7eKs2hU","object":"api_key","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","metadata":{},"created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","name":"Deploy pipeline","prefix":"sk_8Hn2","last_four":"x4Wb","status":"active","scopes":[],"rate_limit_tier":null,"allowed_ips":null,"expires_at":null,"last_used_at":null,"revoked_at":null,"created_by":null}
-const part64 = {"id":"tok_06Wz1Xb4mJq0YcT7eKs2hU","object":"token","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","metadata":{},"created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","name":"support-bot","prefix":"sxt_3fK9","last_four":"q7Zd","status":"active","action_ids":[],"grants":[],"not_before":null,"expires_at":null,"max_uses":null,"uses":1,"allowed_ips":null,"rate_limit_rpm":null,"last_used_at":null,"revoked_at":null,"created_by":null}
-const part65 = {...part64,"token":"sxt_…"}
-const part66 = {"maxItems":100,"type":["array","null"],"default":null,"items":{"anyOf":[{"type":"string","format":"ipv4"},{"type":"string","format":"ipv6"},{"type":"string","pattern":"^((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9][0-9]|[0-9])\\.){3}(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9][0-9]|[0-9])\\/([0-9]|[1-2][0-9]|3[0-2])$"},{"type":"string","pattern":"^(([0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}|([0-9a-fA-F]{1,4}:){1,7}:|([0-9a-fA-F]{1,4}:){1,6}:[0-9a-fA-F]{1,4}|([0-9a-fA-F]{1,4}:){1,5}(:[0-9a-fA-F]{1,4}){1,2}|([0-9a-fA-F]{1,4}:){1,4}(:[0-9a-fA-F]{1,4}){1,3}|([0-9a-fA-F]{1,4}:){1,3}(:[0-9a-fA-F]{1,4}){1,4}|([0-9a-fA-F]{1,4}:){1,2}(:[0-9a-fA-F]{1,4}){1,5}|[0-9a-fA-F]{1,4}:((:[0-9a-fA-F]{1,4}){1,6})|:((:[0-9a-fA-F]{1,4}){1,7}|:))\\/(12[0-8]|1[01][0-9]|[1-9]?[0-9])$"}]}}
+const part30 = {"type":"integer","minimum":1,"maximum":9007199254740991}
+const part31 = {"type":"integer","minimum":0,"maximum":9007199254740991}
+const part32 = {"type":["integer","null"],"minimum":1,"maximum":10000000}
+const part33 = {"type":"object","additionalProperties":{"type":"string"}}
+const part34 = {"type":["string","null"],"pattern":"^sec_[0-9A-Za-z]{22}$"}
+const part35 = {...part16,"default":null}
+const part36 = {"type":"string","enum":["draft","active","paused","archived"]}
+const part37 = {"fields":null,"redact":null,"max_bytes":1048576,"headers":null}
+const part38 = {"maxItems":100,"type":"array","items":{"$ref":"ConstraintInput"}}
+const part39 = {"type":"string","enum":["none","bearer","basic","header","query"]}
+const part40 = {"query":{"type":"object","properties":{"fields":{"type":"array"}}}}
+const part41 = {"type":"string","pattern":"^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$"}
+const part42 = {"type":"string","enum":["GET","POST","PUT","PATCH","DELETE","HEAD"]}
+const part43 = {...part29,"default":null}
+const part44 = {...part3,"pattern":"^(?:\\/(?:[^~/]|~[01])*)*$"}
+const part45 = {"type":["integer","null"],"minimum":1,"maximum":1000000000,"default":null}
+const part46 = {"read_only":false,"destructive":false,"idempotent":false,"open_world":true}
+const part47 = {"grace_period_hours":{"default":0,"type":"number","minimum":0,"maximum":168}}
+const part48 = {"minItems":1,"maxItems":50,"type":"array","items":{"$ref":"ConstraintInput"}}
+const part49 = {"default":[],...part38}
+const part50 = {"type":"string","enum":["api_key","bearer","basic","oauth2","header","generic"]}
+const part51 = {"maxItems":20,"type":"array","items":part15}
+const part52 = {"maxItems":200,"type":["array","null"],"items":part20}
+const part53 = {"anyOf":[part7,{"type":"number"},{"type":"boolean"},{"type":"null"}]}
+const part54 = {"type":"string","enum":["pending","awaiting_approval","running","completed","failed","canceled","rejected"]}
+const part55 = {"maxItems":200,"type":["array","null"],"default":null,"items":part20}
+const part56 = {"minItems":1,"maxItems":6,"type":"array","items":{"type":"string","enum":["429","502","503","504","connection","timeout"]}}
+const part57 = {"type":"array","minItems":1,"uniqueItems":true,"items":{"type":"string","enum":["created_at","-created_at","name","-name"]}}
+const part58 = {"limit":{"type":"integer","minimum":1,"maximum":100,"default":20},"cursor":{"type":"string","minLength":1,"maxLength":4096}}
+const part59 = {"type":"array","minItems":1,"uniqueItems":true,"items":{"type":"string","enum":["created_at","-created_at","updated_at","-updated_at","name","-name"]}}
+const part60 = {"minItems":1,"maxItems":1000,"type":"array","items":part53}
+const part61 = {"type":["object","null"],"propertyNames":part18,"additionalProperties":{"type":["string","null"],"maxLength":2000}}
+const part62 = {"type":["object","null"],"propertyNames":part18,"default":null,"additionalProperties":part7}
+const part63 = {...part58,"sort":{"type":"array","minItems":1,"uniqueItems":true,"items":{"type":"string","enum":["created_at","-created_at"]}},"fields":{"type":"array"}}
+const part64 = {"id":"key_06Wz1Xb4mJq0YcT7eKs2hU","object":"api_key","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","metadata":{},"created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","name":"Deploy pipeline","prefix":"sk_8Hn2","last_four":"x4Wb","status":"active","scopes":[],"rate_limit_tier":null,"allowed_ips":null,"expires_at":null,"last_used_at":null,"revoked_at":null,"created_by":null}
+const part65 = {"id":"tok_06Wz1Xb4mJq0YcT7eKs2hU","object":"token","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","metadata":{},"created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","name":"support-bot","prefix":"sxt_3fK9","last_four":"q7Zd","status":"active","action_ids":[],"grants":[],"not_before":null,"expires_at":null,"max_uses":null,"uses":1,"allowed_ips":null,"rate_limit_rpm":null,"last_used_at":null,"revoked_at":null,"created_by":null}
+const part66 = {...part65,"token":"sxt_…"}
+const part67 = {"maxItems":100,"type":["array","null"],"default":null,"items":{"anyOf":[{"type":"string","format":"ipv4"},{"type":"string","format":"ipv6"},{"type":"string","pattern":"^((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9][0-9]|[0-9])\\.){3}(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9][0-9]|[0-9])\\/([0-9]|[1-2][0-9]|3[0-2])$"},{"type":"string","pattern":"^(([0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}|([0-9a-fA-F]{1,4}:){1,7}:|([0-9a-fA-F]{1,4}:){1,6}:[0-9a-fA-F]{1,4}|([0-9a-fA-F]{1,4}:){1,5}(:[0-9a-fA-F]{1,4}){1,2}|([0-9a-fA-F]{1,4}:){1,4}(:[0-9a-fA-F]{1,4}){1,3}|([0-9a-fA-F]{1,4}:){1,3}(:[0-9a-fA-F]{1,4}){1,4}|([0-9a-fA-F]{1,4}:){1,2}(:[0-9a-fA-F]{1,4}){1,5}|[0-9a-fA-F]{1,4}:((:[0-9a-fA-F]{1,4}){1,6})|:((:[0-9a-fA-F]{1,4}){1,7}|:))\\/(12[0-8]|1[01][0-9]|[1-9]?[0-9])$"}]}}
 
 
 /** What each operation takes; a member that is absent is not taken at all. */
 export const inputs: { readonly [name: string]: { readonly query?: Schema; readonly body?: Schema } } = {
-  'actions.list': {"query":{"type":"object","properties":{...part57,"sort":part58,"fields":{"type":"array"},"status":part35,"tag":part15,"created_after":part9,"created_before":part9,"updated_after":part9,"updated_before":part9,"search":part20,"metadata":part32}}},
+  'actions.list': {"query":{"type":"object","properties":{...part58,"sort":part59,"fields":{"type":"array"},"status":part36,"tag":part15,"created_after":part9,"created_before":part9,"updated_after":part9,"updated_before":part9,"search":part20,"metadata":part33}}},
   'actions.create': {"body":{"$ref":"CreateAction"}},
-  'actions.get': part39,
+  'actions.get': part40,
   'actions.update': {"body":{"$ref":"UpdateAction"}},
   'actions.delete': {},
-  'actions.listVersions': {"query":{"type":"object","properties":part57}},
+  'actions.listVersions': {"query":{"type":"object","properties":part58}},
   'actions.restoreVersion': part13,
   'actions.getSchema': {},
   'actions.test': {"body":{"$ref":"TestAction"}},
   'actions.rotateToken': {"body":{"$ref":"RotateActionToken"}},
-  'actions.listExecutions': {"query":{"type":"object","properties":{...part62,"status":part53,"token_id":part27,"source":part11,"error":part2,"created_after":part9,"created_before":part9}}},
-  'actions.getExecution': part39,
-  'tokens.list': {"query":{"type":"object","properties":{...part57,"sort":part56,"fields":{"type":"array"},"status":{"type":"string","enum":["active","revoked","expired","exhausted"]},"action_id":part26,"created_after":part9,"created_before":part9,"search":part20,"metadata":part32}}},
+  'actions.listExecutions': {"query":{"type":"object","properties":{...part63,"status":part54,"token_id":part27,"source":part11,"error":part2,"created_after":part9,"created_before":part9}}},
+  'actions.getExecution': part40,
+  'tokens.list': {"query":{"type":"object","properties":{...part58,"sort":part57,"fields":{"type":"array"},"status":{"type":"string","enum":["active","revoked","expired","exhausted"]},"action_id":part26,"created_after":part9,"created_before":part9,"search":part20,"metadata":part33}}},
   'tokens.create': {"body":{"$ref":"CreateToken"}},
-  'tokens.get': part39,
+  'tokens.get': part40,
   'tokens.delete': {},
   'tokens.rotate': {"body":{"$ref":"RotateToken"}},
-  'executions.list': {"query":{"type":"object","properties":{...part62,"action_id":part26,"status":part53,"token_id":part27,"source":part11,"error":part2,"created_after":part9,"created_before":part9}}},
-  'executions.get': part39,
+  'executions.list': {"query":{"type":"object","properties":{...part63,"kind":{"type":"string","enum":["action"]},"action_id":part26,"status":part54,"token_id":part27,"source":part11,"error":part2,"created_after":part9,"created_before":part9}}},
+  'executions.get': part40,
   'x.manifest': {},
   'x.getExecution': {},
   'x.get': {},
   'x.dryRun': {"body":{"$ref":"CallInput"}},
   'x.execute': {"body":{"$ref":"CallInput"}},
-  'secrets.list': {"query":{"type":"object","properties":{...part57,"sort":part58,"fields":{"type":"array"},"type":part49,"created_after":part9,"created_before":part9,"updated_after":part9,"updated_before":part9,"search":part20,"metadata":part32}}},
+  'secrets.list': {"query":{"type":"object","properties":{...part58,"sort":part59,"fields":{"type":"array"},"type":part50,"status":{"type":"string","enum":["active","expiring","expired"]},"created_after":part9,"created_before":part9,"updated_after":part9,"updated_before":part9,"search":part20,"metadata":part33}}},
   'secrets.create': {"body":{"$ref":"CreateSecret"}},
-  'secrets.get': part39,
+  'secrets.get': part40,
   'secrets.update': {"body":{"$ref":"UpdateSecret"}},
   'secrets.delete': {},
-  'apiKeys.list': {"query":{"type":"object","properties":{...part57,"sort":part56,"fields":{"type":"array"},"status":{"type":"string","enum":["active","revoked","expired"]},"created_after":part9,"created_before":part9,"search":part20,"metadata":part32}}},
+  'apiKeys.list': {"query":{"type":"object","properties":{...part58,"sort":part57,"fields":{"type":"array"},"status":{"type":"string","enum":["active","revoked","expired"]},"created_after":part9,"created_before":part9,"search":part20,"metadata":part33}}},
   'apiKeys.create': {"body":{"$ref":"CreateApiKey"}},
-  'apiKeys.get': part39,
+  'apiKeys.get': part40,
   'apiKeys.delete': {},
-  'workspaces.list': {"query":{"type":"object","properties":part62}},
-  'workspaces.get': part39,
+  'workspaces.list': {"query":{"type":"object","properties":part63}},
+  'workspaces.get': part40,
   'workspaces.update': {"body":{"$ref":"UpdateWorkspace"}},
   'workspaces.pause': part13,
   'workspaces.resume': part13,
-  'audit.list': {"query":{"type":"object","properties":{...part62,"action":{"$ref":"AuditAction"},"actor_id":part2,"target_id":part2,"outcome":{"type":"string","enum":["success","failure","denied"]},"created_after":part9,"created_before":part9}}},
-  'audit.get': part39,
+  'audit.list': {"query":{"type":"object","properties":{...part63,"action":{"$ref":"AuditAction"},"actor_id":part2,"target_id":part2,"outcome":{"type":"string","enum":["success","failure","denied"]},"search":part20,"created_after":part9,"created_before":part9}}},
+  'audit.get': part40,
   'health.live': {},
   'health.ready': {},
 }
@@ -261,45 +262,45 @@ export const schemas: { readonly [name: string]: Schema } = {
   AnnotationsInput: {"type":"object","properties":{"read_only":part8,"destructive":part8,"idempotent":part8,"open_world":part4}},
   AuditAction: {"type":"string","enum":["workspace.updated","workspace.paused","workspace.resumed","api_key.created","api_key.revoked","action.created","action.updated","action.deleted","action.restored","token.created","token.revoked","token.rotated","secret.created","secret.updated","secret.deleted","credential.refused"]},
   CallInput: {"type":"object"},
-  ConstraintInput: {"oneOf":[{"type":"object","required":["path","op","value"],"properties":{"path":part43,"op":{"type":"string","const":"eq"},"value":part52}},{"type":"object","required":["path","op","value"],"properties":{"path":part43,"op":{"type":"string","enum":["in","not_in"]},"value":part59}},{"type":"object","required":["path","op","value"],"properties":{"path":part43,"op":{"type":"string","enum":["min","max"]},"value":{"anyOf":[{"type":"number"},part2]}}},{"type":"object","required":["path","op","value"],"properties":{"path":part43,"op":{"type":"string","const":"multiple_of"},"value":{"type":"number","exclusiveMinimum":0}}},{"type":"object","required":["path","op","value"],"properties":{"path":part43,"op":{"type":"string","enum":["pattern","prefix","suffix"]},"value":{"type":"string","minLength":1,"maxLength":1000}}},{"type":"object","required":["path","op","value"],"properties":{"path":part43,"op":{"type":"string","enum":["max_length","max_items"]},"value":part30}},{"type":"object","required":["path","op","value"],"properties":{"path":part43,"op":{"type":"string","enum":["host_in","domain_in"]},"value":{"minItems":1,"maxItems":1000,"type":"array","items":part19}}},{"type":"object","required":["path","op"],"properties":{"path":part43,"op":{"type":"string","const":"unique"}}},{"type":"object","required":["path","op"],"properties":{"path":part43,"op":{"type":"string","enum":["required","absent"]}}},{"type":"object","required":["path","op","constraints"],"properties":{"path":part43,"op":{"type":"string","const":"each"},"constraints":part47}},{"type":"object","required":["path","op","value"],"properties":{"path":part43,"op":{"type":"string","enum":["le_field","ge_field","eq_field"]},"value":part43}},{"type":"object","required":["op","days","from","to","timezone"],"properties":{"op":{"type":"string","const":"time_window"},"days":{"minItems":1,"maxItems":7,"type":"array","items":{"type":"string","enum":["mon","tue","wed","thu","fri","sat","sun"]}},"from":{"type":"string","pattern":"^(?:[01]\\d|2[0-3]):[0-5]\\d$"},"to":{"type":"string","pattern":"^(?:(?:[01]\\d|2[0-3]):[0-5]\\d|24:00)$"},"timezone":part14}},{"type":"object","required":["op","constraints"],"properties":{"op":{"type":"string","const":"any_of"},"constraints":part47}},{"type":"object","required":["op","constraint"],"properties":{"op":{"type":"string","const":"not"},"constraint":{"$ref":"ConstraintInput"}}}]},
-  CreateAction: {"type":"object","required":["target_url","name"],"properties":{"description":{"default":"",...part7},"method":{"default":"POST",...part41},"target_url":part22,"query":part61,"headers":part61,"body_template":{"default":null},"auth_type":{"default":"none",...part38},"auth_name":part42,"secret_id":{...part33,"default":null},"output_schema":part10,"response":{"default":{},"$ref":"ResponsePolicyInput"},"constraints":part48,"fixed_input":part10,"timeout_ms":{"default":30000,...part25},"retry":{"default":null,"anyOf":[{"$ref":"RetryPolicyInput"},{"type":"null"}]},"idempotency":{"default":null,"anyOf":[{"$ref":"UpstreamIdempotencyInput"},{"type":"null"}]},"passthrough_errors":part4,"annotations":{"default":{},"$ref":"AnnotationsInput"},"name":part17,"slug":part40,"status":{"default":"active",...part35},"rate_limit_rpm":{"default":60,...part21},"rate_limit_rph":{...part31,"default":null},"concurrency_limit":{...part28,"default":null},"sunset_at":part34,"tags":{"default":[],...part50},"metadata":part1,"auth_value":part24,"input_schema":{"default":[],"$ref":"InputSchema"}}},
-  CreateApiKey: {"type":"object","required":["name"],"properties":{"name":part17,"scopes":{"minItems":1,"maxItems":100,"type":"array","items":{"$ref":"Scope"}},"rate_limit_tier":{"default":null,"anyOf":[{"$ref":"Tier"},{"type":"null"}]},"allowed_ips":part66,"expires_at":part34,"metadata":part1}},
-  CreateSecret: {"type":"object","required":["name","value"],"properties":{"name":part17,"value":part24,"expires_at":part34,"metadata":part1,"type":{"default":"generic",...part49}}},
-  CreateToken: {"type":"object","required":["name"],"properties":{"name":part17,"action_ids":{"minItems":1,"maxItems":100,"type":"array","items":part26},"grants":{"minItems":1,"maxItems":100,"type":"array","items":{"$ref":"GrantInput"}},"not_before":part34,"expires_at":part34,"max_uses":part44,"allowed_ips":part66,"rate_limit_rpm":{"type":["integer","null"],"minimum":1,"maximum":1000000,"default":null},"metadata":part1}},
-  GrantInput: {"type":"object","required":["action_id"],"properties":{"action_id":part26,"constraints":part48,"fixed_input":part10,"max_uses":part44}},
-  InputField: {"type":"object","required":["name","type"],"properties":{"name":{"type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_-]{0,63}$"},"type":{"type":"string","enum":["string","number","integer","boolean","array","object"]},"required":part8,"in":{"type":"string","enum":["path","query","header","body"]},"sensitive":part8,"description":part6,"enum":part59,"format":part2,"pattern":part6,"minimum":{"type":"number"},"maximum":{"type":"number"},"min_length":part30,"max_length":part30,"max_items":part30}},
+  ConstraintInput: {"oneOf":[{"type":"object","required":["path","op","value"],"properties":{"path":part44,"op":{"type":"string","const":"eq"},"value":part53}},{"type":"object","required":["path","op","value"],"properties":{"path":part44,"op":{"type":"string","enum":["in","not_in"]},"value":part60}},{"type":"object","required":["path","op","value"],"properties":{"path":part44,"op":{"type":"string","enum":["min","max"]},"value":{"anyOf":[{"type":"number"},part2]}}},{"type":"object","required":["path","op","value"],"properties":{"path":part44,"op":{"type":"string","const":"multiple_of"},"value":{"type":"number","exclusiveMinimum":0}}},{"type":"object","required":["path","op","value"],"properties":{"path":part44,"op":{"type":"string","enum":["pattern","prefix","suffix"]},"value":{"type":"string","minLength":1,"maxLength":1000}}},{"type":"object","required":["path","op","value"],"properties":{"path":part44,"op":{"type":"string","enum":["max_length","max_items"]},"value":part31}},{"type":"object","required":["path","op","value"],"properties":{"path":part44,"op":{"type":"string","enum":["host_in","domain_in"]},"value":{"minItems":1,"maxItems":1000,"type":"array","items":part19}}},{"type":"object","required":["path","op"],"properties":{"path":part44,"op":{"type":"string","const":"unique"}}},{"type":"object","required":["path","op"],"properties":{"path":part44,"op":{"type":"string","enum":["required","absent"]}}},{"type":"object","required":["path","op","constraints"],"properties":{"path":part44,"op":{"type":"string","const":"each"},"constraints":part48}},{"type":"object","required":["path","op","value"],"properties":{"path":part44,"op":{"type":"string","enum":["le_field","ge_field","eq_field"]},"value":part44}},{"type":"object","required":["op","days","from","to","timezone"],"properties":{"op":{"type":"string","const":"time_window"},"days":{"minItems":1,"maxItems":7,"type":"array","items":{"type":"string","enum":["mon","tue","wed","thu","fri","sat","sun"]}},"from":{"type":"string","pattern":"^(?:[01]\\d|2[0-3]):[0-5]\\d$"},"to":{"type":"string","pattern":"^(?:(?:[01]\\d|2[0-3]):[0-5]\\d|24:00)$"},"timezone":part14}},{"type":"object","required":["op","constraints"],"properties":{"op":{"type":"string","const":"any_of"},"constraints":part48}},{"type":"object","required":["op","constraint"],"properties":{"op":{"type":"string","const":"not"},"constraint":{"$ref":"ConstraintInput"}}}]},
+  CreateAction: {"type":"object","required":["target_url","name"],"properties":{"description":{"default":"",...part7},"method":{"default":"POST",...part42},"target_url":part22,"query":part62,"headers":part62,"body_template":{"default":null},"auth_type":{"default":"none",...part39},"auth_name":part43,"secret_id":{...part34,"default":null},"output_schema":part10,"response":{"default":{},"$ref":"ResponsePolicyInput"},"constraints":part49,"fixed_input":part10,"timeout_ms":{"default":30000,...part25},"retry":{"default":null,"anyOf":[{"$ref":"RetryPolicyInput"},{"type":"null"}]},"idempotency":{"default":null,"anyOf":[{"$ref":"UpstreamIdempotencyInput"},{"type":"null"}]},"passthrough_errors":part4,"annotations":{"default":{},"$ref":"AnnotationsInput"},"name":part17,"slug":part41,"status":{"default":"active",...part36},"rate_limit_rpm":{"default":60,...part21},"rate_limit_rph":{...part32,"default":null},"concurrency_limit":{...part28,"default":null},"sunset_at":part35,"tags":{"default":[],...part51},"metadata":part1,"auth_value":part24,"input_schema":{"default":[],"$ref":"InputSchema"}}},
+  CreateApiKey: {"type":"object","required":["name"],"properties":{"name":part17,"scopes":{"minItems":1,"maxItems":100,"type":"array","items":{"$ref":"Scope"}},"rate_limit_tier":{"default":null,"anyOf":[{"$ref":"Tier"},{"type":"null"}]},"allowed_ips":part67,"expires_at":part35,"metadata":part1}},
+  CreateSecret: {"type":"object","required":["name","value"],"properties":{"name":part17,"value":part24,"expires_at":part35,"metadata":part1,"type":{"default":"generic",...part50}}},
+  CreateToken: {"type":"object","required":["name"],"properties":{"name":part17,"action_ids":{"minItems":1,"maxItems":100,"type":"array","items":part26},"grants":{"minItems":1,"maxItems":100,"type":"array","items":{"$ref":"GrantInput"}},"not_before":part35,"expires_at":part35,"max_uses":part45,"allowed_ips":part67,"rate_limit_rpm":{"type":["integer","null"],"minimum":1,"maximum":1000000,"default":null},"metadata":part1}},
+  GrantInput: {"type":"object","required":["action_id"],"properties":{"action_id":part26,"constraints":part49,"fixed_input":part10,"max_uses":part45}},
+  InputField: {"type":"object","required":["name","type"],"properties":{"name":{"type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_-]{0,63}$"},"type":{"type":"string","enum":["string","number","integer","boolean","array","object"]},"required":part8,"in":{"type":"string","enum":["path","query","header","body"]},"sensitive":part8,"description":part6,"enum":part60,"format":part2,"pattern":part6,"minimum":{"type":"number"},"maximum":{"type":"number"},"min_length":part31,"max_length":part31,"max_items":part31}},
   InputSchema: {"anyOf":[{"maxItems":200,"type":"array","items":{"$ref":"InputField"}},{"type":"object"}]},
   Metadata: {"type":"object","maxProperties":20,"propertyNames":{"type":"string","minLength":1,"maxLength":40},"additionalProperties":part3},
-  ResponsePolicyInput: {"type":"object","properties":{"fields":part54,"redact":part54,"max_bytes":{"default":1048576,...part23},"headers":{"maxItems":50,"type":["array","null"],"default":null,"items":part18}}},
-  RetryPolicyInput: {"type":"object","required":["max"],"properties":{"max":part12,"on":{"default":["connection"],...part55}}},
-  RotateActionToken: {"type":"object","properties":{"name":part17,"expires_at":part34,...part46}},
-  RotateToken: {"type":"object","properties":part46},
+  ResponsePolicyInput: {"type":"object","properties":{"fields":part55,"redact":part55,"max_bytes":{"default":1048576,...part23},"headers":{"maxItems":50,"type":["array","null"],"default":null,"items":part18}}},
+  RetryPolicyInput: {"type":"object","required":["max"],"properties":{"max":part12,"on":{"default":["connection"],...part56}}},
+  RotateActionToken: {"type":"object","properties":{"name":part17,"expires_at":part35,...part47}},
+  RotateToken: {"type":"object","properties":part47},
   Scope: {"type":"string","enum":["read","write","*","workspaces:read","workspaces:write","api-keys:read","api-keys:write","api-keys:delete","actions:read","actions:write","actions:delete","actions:execute","tokens:read","tokens:write","tokens:delete","executions:read","secrets:read","secrets:write","secrets:delete","audit:read"]},
   TestAction: {"type":"object","properties":{"input":{"default":{},"type":"object"},"token_id":{"type":["string","null"],"pattern":"^tok_[0-9A-Za-z]{22}$","default":null}}},
   Tier: {"type":"string","enum":["self_hosted","free","starter","pro","business","agency","enterprise"]},
-  UpdateAction: {"type":"object","properties":{"description":part7,"method":part41,"target_url":part22,"query":part60,"headers":part60,"body_template":{},"auth_type":part38,"auth_name":part29,"secret_id":part33,"output_schema":{"type":["object","null"]},"response":{"type":"object","properties":{"fields":part51,"redact":part51,"max_bytes":part23,"headers":{"maxItems":50,"type":["array","null"],"items":part18}}},"constraints":part37,"fixed_input":{"type":["object","null"]},"timeout_ms":part25,"retry":{"type":["object","null"],"properties":{"max":part12,"on":part55}},"idempotency":{"type":["object","null"],"properties":{"header":part29,"safe":{"type":"boolean"}}},"passthrough_errors":{"type":"boolean"},"annotations":{"type":"object","properties":{"read_only":{"type":"boolean"},"destructive":{"type":"boolean"},"idempotent":{"type":"boolean"},"open_world":{"type":"boolean"}}},"name":part17,"slug":part40,"status":part35,"rate_limit_rpm":part21,"rate_limit_rph":part31,"concurrency_limit":part28,"sunset_at":part16,"tags":part50,"metadata":{"$ref":"Metadata"},"input_schema":{"$ref":"InputSchema"},"auth_value":part24,"version":{"type":"integer","minimum":1,"maximum":9007199254740991}}},
-  UpdateSecret: {"type":"object","properties":{"name":part17,"value":part24,"expires_at":part16,"metadata":{"$ref":"Metadata"}}},
+  UpdateAction: {"type":"object","properties":{"description":part7,"method":part42,"target_url":part22,"query":part61,"headers":part61,"body_template":{},"auth_type":part39,"auth_name":part29,"secret_id":part34,"output_schema":{"type":["object","null"]},"response":{"type":"object","properties":{"fields":part52,"redact":part52,"max_bytes":part23,"headers":{"maxItems":50,"type":["array","null"],"items":part18}}},"constraints":part38,"fixed_input":{"type":["object","null"]},"timeout_ms":part25,"retry":{"type":["object","null"],"properties":{"max":part12,"on":part56}},"idempotency":{"type":["object","null"],"properties":{"header":part29,"safe":{"type":"boolean"}}},"passthrough_errors":{"type":"boolean"},"annotations":{"type":"object","properties":{"read_only":{"type":"boolean"},"destructive":{"type":"boolean"},"idempotent":{"type":"boolean"},"open_world":{"type":"boolean"}}},"name":part17,"slug":part41,"status":part36,"rate_limit_rpm":part21,"rate_limit_rph":part32,"concurrency_limit":part28,"sunset_at":part16,"tags":part51,"metadata":{"$ref":"Metadata"},"input_schema":{"$ref":"InputSchema"},"auth_value":part24,"version":part30}},
+  UpdateSecret: {"type":"object","properties":{"name":part17,"value":part24,"expires_at":part16,"metadata":{"$ref":"Metadata"},"version":part30}},
   UpdateWorkspace: {"type":"object","properties":{"name":part17,"tier":{"$ref":"Tier"},"settings":{"type":"object","properties":{"timezone":part14,"locale":{"type":"string","minLength":1,"maxLength":35},"execution_retention_days":{"type":"integer","minimum":1,"maximum":3650},"payload_capture":{"type":"string","enum":["none","errors","all"]},"allowed_hosts":{"maxItems":100,"type":"array","items":part19}}},"metadata":{"$ref":"Metadata"}}},
-  UpstreamIdempotencyInput: {"type":"object","properties":{"header":part42,"safe":part8}},
+  UpstreamIdempotencyInput: {"type":"object","properties":{"header":part43,"safe":part8}},
 }
 
 /** An object of each kind before anything was said about it: empty where that is allowed, else the example. */
 export const blanks: { readonly [name: string]: object } = {
-  Action: {"id":"act_06Wz1Xb4mJq0YcT7eKs2hU","object":"action","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","metadata":{},"created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","description":"Refunds a charge, in full or in part","method":"POST","target_url":"https://api.example.com/v1/charges/{charge_id}/refund","query":null,"headers":null,"body_template":null,"auth_type":"none","auth_name":null,"secret_id":null,"output_schema":null,"response":part36,"constraints":[],"fixed_input":null,"timeout_ms":30000,"retry":null,"idempotency":null,"passthrough_errors":true,"annotations":part45,"name":"Refund a charge","slug":"refund-a-charge","status":"active","rate_limit_rpm":60,"rate_limit_rph":null,"concurrency_limit":null,"sunset_at":null,"tags":[],"input_schema":{},"version":1},
+  Action: {"id":"act_06Wz1Xb4mJq0YcT7eKs2hU","object":"action","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","metadata":{},"created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","description":"Refunds a charge, in full or in part","method":"POST","target_url":"https://api.example.com/v1/charges/{charge_id}/refund","query":null,"headers":null,"body_template":null,"auth_type":"none","auth_name":null,"secret_id":null,"output_schema":null,"response":part37,"constraints":[],"fixed_input":null,"timeout_ms":30000,"retry":null,"idempotency":null,"passthrough_errors":true,"annotations":part46,"name":"Refund a charge","slug":"refund-a-charge","status":"active","rate_limit_rpm":60,"rate_limit_rph":null,"concurrency_limit":null,"sunset_at":null,"tags":[],"input_schema":{},"version":1},
   ActionSchema: {"object":"action_schema","action_id":"act_06Wz1Xb4mJq0YcT7eKs2hU","version":1,"input_schema":{},"output_schema":null},
-  ActionVersion: {"object":"action_version","action_id":"act_06Wz1Xb4mJq0YcT7eKs2hU","version":1,"definition":{"description":"Refunds a charge, in full or in part","method":"POST","target_url":"https://api.example.com/v1/charges/{charge_id}/refund","query":null,"headers":null,"body_template":null,"auth_type":"none","auth_name":null,"secret_id":null,"input_schema":{},"output_schema":null,"response":part36,"constraints":[],"fixed_input":null,"timeout_ms":30000,"retry":null,"idempotency":null,"passthrough_errors":true,"annotations":part45},"created_at":"2026-01-15T10:30:00.000Z","created_by":null},
-  ApiKey: part63,
+  ActionVersion: {"object":"action_version","action_id":"act_06Wz1Xb4mJq0YcT7eKs2hU","version":1,"definition":{"description":"Refunds a charge, in full or in part","method":"POST","target_url":"https://api.example.com/v1/charges/{charge_id}/refund","query":null,"headers":null,"body_template":null,"auth_type":"none","auth_name":null,"secret_id":null,"input_schema":{},"output_schema":null,"response":part37,"constraints":[],"fixed_input":null,"timeout_ms":30000,"retry":null,"idempotency":null,"passthrough_errors":true,"annotations":part46},"created_at":"2026-01-15T10:30:00.000Z","created_by":null},
+  ApiKey: part64,
   AuditEvent: {"id":"aud_06Wz1Xb4mJq0YcT7eKs2hU","object":"audit_event","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","created_at":"2026-01-15T10:30:00.000Z","action":"workspace.updated","occurred_at":"2026-01-15T10:30:00.000Z","outcome":"success","actor":{"type":"api_key","id":null,"name":null},"targets":[],"changes":[],"context":{"ip":"203.0.113.7","user_agent":null,"request_id":"req_06Wz1Xb4mJq0YcT7eKs2hU"},"seq":1,"prev_hash":"b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9","hash":"b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9"},
-  Callable: {"object":"callable","id":"act_06Wz1Xb4mJq0YcT7eKs2hU","slug":"refund-a-charge","name":"Refund a charge","description":"Refunds a charge, in full or in part","version":1,"input_schema":{},"output_schema":null,"constraints":[],"annotations":part45,"examples":[],"limits":{"rate_limit_rpm":60,"rate_limit_rph":null,"concurrency_limit":null,"uses_left":49}},
-  CreatedApiKey: {...part63,"key":"sk_…"},
-  CreatedToken: part65,
+  Callable: {"object":"callable","id":"act_06Wz1Xb4mJq0YcT7eKs2hU","slug":"refund-a-charge","name":"Refund a charge","description":"Refunds a charge, in full or in part","version":1,"input_schema":{},"output_schema":null,"constraints":[],"annotations":part46,"examples":[],"limits":{"rate_limit_rpm":60,"rate_limit_rph":null,"concurrency_limit":null,"uses_left":49}},
+  CreatedApiKey: {...part64,"key":"sk_…"},
+  CreatedToken: part66,
   DryRun: {"object":"dry_run","action_id":"act_06Wz1Xb4mJq0YcT7eKs2hU","version":1,"allowed":true,"decision":{"allowed":true,"policy_revision":"action:3 token:2026-01-15T10:30:00.000Z","matched":[],"rule":null,"path":null,"accepted":null},"request":null},
   Execution: {"id":"exec_06Wz1Xb4mJq0YcT7eKs2hU","object":"execution","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","kind":"action","status":"completed","source":"proxy","action_id":"act_06Wz1Xb4mJq0YcT7eKs2hU","version":1,"token_id":null,"input":{"charge_id":"ch_1","amount":1200},"output":part5,"error":null,"upstream":null,"decision":null,"started_at":null,"completed_at":null,"duration_ms":null},
   Health: {"status":"ok"},
   Manifest: {"object":"manifest","token":{"id":"tok_06Wz1Xb4mJq0YcT7eKs2hU","name":"support-bot","expires_at":null,"uses_left":null,"rate_limit_rpm":null},"callables":[]},
-  RotatedActionToken: {...part65,"revoked_token_ids":[],"unaffected_token_ids":[]},
+  RotatedActionToken: {...part66,"revoked_token_ids":[],"unaffected_token_ids":[]},
   Secret: {"id":"sec_06Wz1Xb4mJq0YcT7eKs2hU","object":"secret","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","metadata":{},"created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","name":"Payments API key","type":"bearer","status":"active","version":1,"fingerprint":"9f2c41d0a7b3e856","expires_at":null,"last_rotated_at":"2026-01-15T10:30:00.000Z","used_by":[]},
-  Token: part64,
+  Token: part65,
   UpstreamAnswer: part5,
   Workspace: {"id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","object":"workspace","workspace_id":"ws_06Wz1Xb4mJq0YcT7eKs2hU","metadata":{},"created_at":"2026-01-15T10:30:00.000Z","updated_at":"2026-01-15T10:30:00.000Z","name":"Acme","slug":"acme","tier":"self_hosted","status":"active","settings":{"timezone":"UTC","locale":"en","execution_retention_days":30,"payload_capture":"all","allowed_hosts":[]}},
 }

@@ -271,6 +271,7 @@ const checkSlug = (state: State, slug: string | undefined, own: Action | null): 
 const freeSlug = (state: State, name: string): string => {
   const words = name
     .normalize('NFKD')
+    .replaceAll(/\p{M}/gu, '')
     .toLowerCase()
     .match(/[a-z0-9]+/g) ?? ['action']
   const base = words.join('-').slice(0, 56).replace(/-+$/, '')

@@ -12,6 +12,10 @@ export const audit: Record<string, Rule> = {
 const filters: Filters<AuditEvent> = {
   actor_id: ({ actor }, wanted) => actor.id === wanted,
   target_id: ({ targets }, wanted) => targets.some(({ id }) => id === wanted),
+  search: ({ action, actor, targets }, wanted) =>
+    [action, actor.name, actor.id, ...targets.map(({ id }) => id)].some((text) =>
+      `${text ?? ''}`.toLowerCase().includes(`${wanted}`.toLowerCase()),
+    ),
 }
 
 /** Adds an event to the chain; its hashes are worked out when somebody reads it. */

@@ -63,9 +63,12 @@ export const checkFuture = (field: string, moment: string | null | undefined, no
   throw invalidBody([{ field, message: 'must be in the future' }])
 }
 
-export const checkVersion = ({ version }: { version: number }, expected: number | null): void => {
+export const checkVersion = (
+  { object, version }: { object: string; version: number },
+  expected: number | null,
+): void => {
   if (expected === null || expected === version) return
   throw apiError('version_conflict', {
-    message: `The action is at version ${version} now: read it and try again`,
+    message: `The ${object} is at version ${version} now: read it and try again`,
   })
 }

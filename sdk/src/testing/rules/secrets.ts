@@ -2,7 +2,7 @@ import type { CreateSecret, Secret, UpdateSecret } from '../../generated/client.
 import { apiError } from '../api-error.ts'
 import { pageOf } from '../list.ts'
 import { blank, getById, remove, type State } from '../state.ts'
-import { changesBetween, checkFuture, type Rule } from './call.ts'
+import { changesBetween, checkFuture, checkVersion, type Rule } from './call.ts'
 
 export const secrets: Record<string, Rule> = {
   list: ({ state, query, listName }) =>
@@ -20,10 +20,12 @@ export const secrets: Record<string, Rule> = {
 
   get: ({ state, params }) => shown(state, getById('secret', state.secrets, params.id)),
 
-  update: ({ state, params, body, note }) => {
-    const { value, ...rest } = body as UpdateSecret
+  update: ({ state, params, body, note, ifVersion }) => {
+    const { value, version, ...rest } = body as UpdateSecret
     checkFuture('expires_at', rest.expires_at, state.timestamp())
     const secret = getById('secret', state.secrets, params.id)
+    checkVersion(secret, ifVersion)
+    checkVersion(secret, version ?? null)
     const before = shown(state, secret)
     const at = state.timestamp()
     Object.assign(secret, rest, { updated_at: at })
@@ -39,8 +41,9 @@ export const secrets: Record<string, Rule> = {
     return after
   },
 
-  delete: ({ state, params }) => {
+  delete: ({ state, params, ifVersion }) => {
     const secret = getById('secret', state.secrets, params.id)
+    checkVersion(secret, ifVersion)
     const { used_by } = shown(state, secret)
     if (used_by.length > 0) {
       throw apiError('in_use', {

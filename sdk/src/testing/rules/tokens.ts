@@ -8,8 +8,10 @@ import { checkConstraints, checkFixedInput } from './definition.ts'
 export const tokens: Record<string, Rule> = {
   list: ({ state, query, listName }) =>
     pageOf(
-      state.tokens.map((token) => shown(state, token)),
-      { status: 'active', ...query },
+      state.tokens
+        .map((token) => shown(state, token))
+        .filter(({ status }) => query.status !== undefined || status !== 'revoked'),
+      query,
       listName,
       filters,
     ),
@@ -35,7 +37,7 @@ export const tokens: Record<string, Rule> = {
     }
     const until = graceEnd(state, grace_period_hours, token.expires_at)
     const text = state.nextCredential('sxt')
-    token.texts = [{ text, until: null }, ...token.texts.map((old) => ({ text: old.text, until }))]
+    token.texts = [{ text, until: null }, ...token.texts.slice(0, 1).map((old) => ({ ...old, until }))]
     Object.assign(token, describeCredential(text), { updated_at: state.timestamp() })
     note([{ field: 'last_four', from: last_four, to: token.last_four }])
     return { ...shown(state, token), token: text }

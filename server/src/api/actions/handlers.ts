@@ -6,6 +6,7 @@ import { checkDefinition, compileAction } from '../../proxy/compile.ts'
 import { preview } from '../../proxy/preview.ts'
 import { shapeOutputSchema } from '../../proxy/redact-output.ts'
 import { shownSchema } from '../../proxy/schema.ts'
+import { checkVersion } from '../../versions.ts'
 import { getExecution, hasExecutions, listExecutions } from '../executions/public.ts'
 import { storeNewSecret } from '../secrets/public.ts'
 import { getToken, issueTokenFor, isUsable } from '../tokens/public.ts'
@@ -28,7 +29,6 @@ import {
   checkActivation,
   checkSecret,
   checkTransition,
-  checkVersion,
   definitionOf,
   draftFor,
   freeSlug,

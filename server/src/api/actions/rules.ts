@@ -109,11 +109,6 @@ export const definitionOf = (action: ActionDraft): ActionDefinition => ({
   annotations: action.annotations,
 })
 
-export const checkVersion = ({ version }: Pick<Action, 'version'>, expected: number | null): void => {
-  if (expected === null || expected === version) return
-  throw new ApiError('version_conflict', `The action is at version ${version} now: read it and try again`)
-}
-
 /** Archived actions come back as drafts only, so that nothing long forgotten is callable at once. */
 export const checkTransition = (from: Action['status'], to: Action['status']): void => {
   const next: Record<Action['status'], Action['status'][]> = {
@@ -170,6 +165,7 @@ export const checkActivation = ({ limit, active }: { limit: number | null; activ
 export const freeSlug = (name: string, taken: ReadonlySet<string>): string => {
   const words = name
     .normalize('NFKD')
+    .replaceAll(/\p{M}/gu, '')
     .toLowerCase()
     .match(/[a-z0-9]+/g) ?? ['action']
   const base = words.join('-').slice(0, 56).replace(/-+$/, '')

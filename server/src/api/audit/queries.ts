@@ -1,5 +1,5 @@
 import type { AuditEvent } from '@narrowapi/contract'
-import { commonFilters } from '../../db/filters.ts'
+import { commonFilters, contains } from '../../db/filters.ts'
 import { type Keyset, keysetClauses } from '../../db/keyset.ts'
 import type { Sql } from '../../db/sql.ts'
 import { ApiError } from '../../errors.ts'
@@ -9,6 +9,7 @@ export type AuditFilters = {
   actor_id?: string | undefined
   target_id?: string | undefined
   outcome?: string | undefined
+  search?: string | undefined
   created_after?: string | undefined
   created_before?: string | undefined
 }
@@ -26,8 +27,13 @@ export const listAuditEvents = (sql: Sql, workspaceId: string, filters: AuditFil
       ${filters.actor_id ? sql`and actor_id = ${filters.actor_id}` : sql``}
       ${filters.target_id ? sql`and ${filters.target_id} = any (target_ids)` : sql``}
       ${filters.outcome ? sql`and outcome = ${filters.outcome}` : sql``}
+      ${filters.search ? sql`and ${searched(sql)} ilike ${contains(filters.search)}` : sql``}
       ${commonFilters(sql, { created_after: filters.created_after, created_before: filters.created_before })}
       ${keysetClauses(sql, keyset)}`
+
+/** What happened, who did it and what it was done to; no text that is searched for can reach over two of them. */
+const searched = (sql: Sql) => sql`
+  concat_ws(E'\\n', action, actor->>'name', actor_id, array_to_string(target_ids, E'\\n'))`
 
 export const getAuditEvent = async (sql: Sql, workspaceId: string, id: string): Promise<AuditEvent> => {
   const [event] = await sql<AuditEvent[]>`

@@ -1,6 +1,7 @@
 import { changesBetween } from '../../changes.ts'
 import type { HandlersOf } from '../../http/handlers.ts'
 import { checkFuture } from '../../times.ts'
+import { checkVersion } from '../../versions.ts'
 import { storeNewSecret, storeSecretValue } from './public.ts'
 import { deleteSecret, getSecret, getSecretForUpdate, listSecrets, updateSecret } from './queries.ts'
 import { checkUnused } from './rules.ts'
@@ -22,18 +23,21 @@ export const secrets: HandlersOf<'secrets'> = {
   },
 
   async update({ params, body }, ctx) {
-    const { sql, actor, clock, note } = ctx
+    const { sql, actor, clock, note, ifVersion } = ctx
     const now = clock.now()
     if (body.expires_at !== undefined) checkFuture('expires_at', body.expires_at, now)
     const before = await getSecretForUpdate(sql, actor.workspaceId, params.id, now)
+    checkVersion(before, ifVersion)
+    checkVersion(before, body.version ?? null)
     if (body.value !== undefined) await storeSecretValue(ctx, before, body.value)
     const after = await updateSecret(sql, actor.workspaceId, params.id, body, now)
     note(changesBetween(before, after, ['fingerprint']))
     return { status: 200, body: after }
   },
 
-  async delete({ params }, { sql, actor, clock }) {
+  async delete({ params }, { sql, actor, clock, ifVersion }) {
     const secret = await getSecretForUpdate(sql, actor.workspaceId, params.id, clock.now())
+    checkVersion(secret, ifVersion)
     checkUnused(secret)
     await deleteSecret(sql, actor.workspaceId, secret.id)
     return { status: 204, body: undefined }

@@ -6,14 +6,17 @@ import { ApiError } from '../../errors.ts'
 
 const expiringDays = 14
 
-/** Every column that may be shown: the sealed value is not among them. */
-const columns = (sql: Sql, now: Date) => sql`
-  id, 'secret' as object, workspace_id, name, type,
+const status = (sql: Sql, now: Date) => sql`
   case
     when expires_at <= ${now.toISOString()}::timestamptz then 'expired'
     when expires_at <= ${soon(now)}::timestamptz then 'expiring'
     else 'active'
-  end as status,
+  end`
+
+/** Every column that may be shown: the sealed value is not among them. */
+const columns = (sql: Sql, now: Date) => sql`
+  id, 'secret' as object, workspace_id, name, type,
+  ${status(sql, now)} as status,
   version, fingerprint, expires_at, last_rotated_at,
   (
     select coalesce(array_agg(a.id order by a.id), '{}')
@@ -27,7 +30,7 @@ const soon = (now: Date): string => new Date(now.getTime() + expiringDays * 86_4
 export const listSecrets = (
   sql: Sql,
   workspaceId: string,
-  filters: CommonFilters & { type?: string | undefined },
+  filters: CommonFilters & { type?: string | undefined; status?: string | undefined },
   now: Date,
   keyset: Keyset,
 ) => sql<Secret[]>`
@@ -35,6 +38,7 @@ export const listSecrets = (
   from secrets
   where workspace_id = ${workspaceId}
     ${filters.type ? sql`and type = ${filters.type}` : sql``}
+    ${filters.status ? sql`and ${status(sql, now)} = ${filters.status}` : sql``}
     ${commonFilters(sql, filters)}
     ${keysetClauses(sql, keyset)}`
 

@@ -34,7 +34,7 @@ const columns = (sql: Sql, now: string) => sql`
   not_before, expires_at, max_uses, uses, allowed_ips, rate_limit_rpm, last_used_at, revoked_at, created_by,
   metadata, created_at, updated_at`
 
-/** Without a status only active tokens are listed. */
+/** Without a status revoked tokens are left out. */
 export const listTokens = (
   sql: Sql,
   workspaceId: string,
@@ -45,7 +45,7 @@ export const listTokens = (
   select ${columns(sql, now)}
   from tokens
   where workspace_id = ${workspaceId}
-    and ${status(sql, now)} = ${filters.status ?? 'active'}
+    ${filters.status ? sql`and ${status(sql, now)} = ${filters.status}` : sql`and revoked_at is null`}
     ${
       filters.action_id
         ? sql`and exists (

@@ -30,6 +30,7 @@ export const limitUnknown = (deps: Deps, req: Request, res: Response): Promise<v
 const count = async (deps: Deps, res: Response, limits: readonly Limit[]): Promise<void> => {
   const now = deps.clock.now().getTime()
   const { isRefused, state } = await deps.limiter.take(limits, now)
-  setHead(res, limitHeaders(state, now))
+  const others = limits.filter(({ name }) => name !== state.name)
+  setHead(res, limitHeaders(state, now, others))
   if (isRefused) throw rateLimited(state, now)
 }
