@@ -35,8 +35,10 @@ test.each([
   expect(Object.values(readConfig({ [name]: value }))).toContain(value)
 })
 
-test('takes a public URL with a path, without its last slash', () => {
-  expect(readConfig({ NARROWAPI_PUBLIC_URL: 'https://example.com/narrow/' }).publicUrl).toBe(
-    'https://example.com/narrow',
-  )
+test.each([
+  ['https://example.com/narrow/', 'https://example.com/narrow'],
+  // It is put into JSON, YAML, HTML and commands as it is.
+  ['HTTPS://Example.com:443/a "b"\\c: d', 'https://example.com/a%20%22b%22/c:%20d'],
+])('takes the public URL %s as %s', (value, publicUrl) => {
+  expect(readConfig({ NARROWAPI_PUBLIC_URL: value }).publicUrl).toBe(publicUrl)
 })

@@ -6,12 +6,12 @@ import { type EgressAllow, parseEgressAllow } from './proxy/egress-allow.ts'
 
 const HttpUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' })
 
-/** Paths are put behind it, and answers show it to everybody. */
+/** Paths are put behind it, and answers, documents and commands show it to everybody, so it is written as URLs are. */
 const PublicUrl = HttpUrl.refine((value) => {
   // What is no URL has its own error.
   const { username, password } = new URL(URL.canParse(value) ? value : 'http://none')
   return username === '' && password === '' && !/[?#]/.test(value)
-}, 'must have no user, query or fragment').transform((value) => value.replace(/\/+$/, ''))
+}, 'must have no user, query or fragment').transform((value) => new URL(value).href.replace(/\/+$/, ''))
 
 /** Whether a URL has one of these protocols, and nothing that its reader would stumble on. */
 const isReadable = (value: string, protocol: RegExp): boolean => {

@@ -1,5 +1,6 @@
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -366,11 +367,41 @@ describe('the file', () => {
 
   it('never replaces a file that somebody else wrote', async () => {
     await project.write('index.ts', 'export const precious = 1\n')
-    expect(await pull(await both(), '--out', 'index.ts')).toMatchObject({
-      exitCode: 1,
-      stderr: expect.stringContaining('left alone'),
+    const token = await both()
+    for (const precious of [
+      'export const precious = 1\n',
+      "export const quoted = '// Written by `narrowapi pull`.'\n",
+    ]) {
+      await project.write('index.ts', precious)
+      expect(await pull(token, '--out', 'index.ts')).toMatchObject({
+        exitCode: 1,
+        stderr: expect.stringContaining('left alone'),
+      })
+      expect(await readFile(join(project.folder, 'index.ts'), 'utf8')).toBe(precious)
+    }
+  })
+
+  it('is replaced where a link to it leads', async () => {
+    const token = await both()
+    await pull(token, '--out', 'real.ts')
+    const whole = await readFile(join(project.folder, 'real.ts'), 'utf8')
+    await project.write('real.ts', whole.replace('amount: number', 'amount: string'))
+    await symlink('real.ts', join(project.folder, 'narrow.gen.ts'))
+    expect((await pull(token)).exitCode).toBe(0)
+    expect(await readFile(join(project.folder, 'real.ts'), 'utf8')).toBe(whole)
+    expect((await lstat(join(project.folder, 'narrow.gen.ts'))).isSymbolicLink()).toBe(true)
+  })
+
+  it('may be read in part from the standard output', async () => {
+    const environment = { NARROWAPI_API_KEY: await both(), NARROWAPI_BASE_URL: server.url }
+    const child = execFile(process.execPath, [command, 'pull', '--out', '-'], { env: environment })
+    child.stdout?.destroy()
+    let stderr = ''
+    child.stderr?.on('data', (text: string) => {
+      stderr += text
     })
-    expect(await readFile(join(project.folder, 'index.ts'), 'utf8')).toBe('export const precious = 1\n')
+    const [exitCode] = await once(child, 'close')
+    expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: '' })
   })
 
   it('never holds the token, and neither does anything that is printed', async () => {
@@ -413,6 +444,7 @@ describe('names', () => {
         'client',
         'promise',
         'action-client',
+        'then',
       ),
     )
     expect(await project.compile('7')).toBe('')
@@ -427,6 +459,8 @@ describe('names', () => {
       'input',
       'new_',
       'promise',
+      // A module that exports `then` cannot be imported with `await import`, which would call it.
+      'then_',
       'x',
     ])
   })
@@ -572,6 +606,7 @@ describe('a hostile server', () => {
     '@deprecated {@link x} @ts-ignore',
     '\u202eright to left',
     '</script><!--',
+    '#__NO_SIDE_EFFECTS__ a@__PURE__ # sourceMappingURL=data:,x',
     '\ud800',
     '',
   ]
@@ -639,6 +674,7 @@ describe('a hostile server', () => {
     expect(comments?.match(/(?<=[\s{])@\w+/g)?.filter((tag) => !/^@(?:default|example)$/.test(tag))).toEqual(
       [],
     )
+    expect(comments).not.toMatch(/[#@](?:__|\s*source)/)
     await project.write(
       'use.ts',
       `import * as actions from './narrow.gen.ts'
@@ -662,6 +698,51 @@ describe('a hostile server', () => {
   ])('makes nothing be read from elsewhere: %s', async ($ref, says) => {
     const ran = await pullOf({ type: 'object', properties: { a: { $ref } } })
     expect(ran).toMatchObject({ exitCode: 1, stdout: '', stderr: expect.stringMatching(says) })
+  })
+
+  it('gets nothing onto the terminal but text, and no command that could be pasted', async () => {
+    const odd = "\u001b]0;x\u0007\u009b2J\u202e'; touch pasted; '"
+    const ran = await pullOf({ type: 'object' }, [], [`a${odd}`, `a-${odd}`])
+    expect(ran).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('both be the function') })
+    expect(ran.stderr).not.toMatch(/(?!\n)[\p{Cc}\p{Cf}]/u)
+    expect(ran.stderr).not.toContain("--name 'a")
+    const stranger = createServer((_, response) => {
+      response.writeHead(429, { 'content-type': 'application/json', 'retry-after': '3600' })
+      response.end(JSON.stringify({ error: 'rate_limited', message: odd, request_id: 'req_1' }))
+    }).listen(0, '127.0.0.1')
+    await once(stranger, 'listening')
+    const url = `http://127.0.0.1:${(stranger.address() as AddressInfo).port}`
+    const { stderr } = await narrowapi(['pull', '--token', 'sxt_1', '--base-url', url])
+    stranger.close()
+    expect(stderr).toContain('touch pasted')
+    expect(stderr).not.toMatch(/(?!\n)[\p{Cc}\p{Cf}]/u)
+  })
+
+  it.each([
+    { path: 5, op: 'max', value: 1 },
+    { path: '/a', op: 5 },
+    { path: '/a', op: 'in', value: 5 },
+    { path: '/a', op: 'host_in', value: null },
+    { path: '/a', op: 'pattern', value: {} },
+    { path: '/a', op: 'each', constraints: 5 },
+    { op: 'any_of', constraints: [null] },
+    { op: 'not' },
+    { op: 'time_window' },
+  ])('is told apart from a newer one by a constraint that cannot be read: %j', async (constraint) => {
+    const ran = await pullOf({ type: 'object', properties: { a: {} } }, [constraint])
+    expect(ran).toEqual({
+      exitCode: 1,
+      stdout: '',
+      stderr: expect.stringMatching(/^narrowapi: The manifest of .* update @narrowapi\/cli\n$/),
+    })
+  })
+
+  it('makes no input of anything but objects', async () => {
+    for (const schema of [{}, { type: 'string' }, { type: ['object', 'null'] }]) {
+      expect(await pullOf(schema)).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('update') })
+    }
+    expect((await pullOf({ type: 'object', $ref: '#' })).exitCode).toBe(0)
+    expect(await compiled()).toBe('')
   })
 
   it('makes no endless types', async () => {
@@ -709,8 +790,12 @@ describe('a hostile server', () => {
     })
   })
 
-  /** Pulls from a server whose only action has this input schema. */
-  const pullOf = async (schema: object | string, constraints: readonly object[] = []): Promise<Ran> => {
+  /** Pulls from a server whose actions, of which there is one, have this input schema. */
+  const pullOf = async (
+    schema: object | string,
+    constraints: readonly object[] = [],
+    slugs: readonly string[] = ['a'],
+  ): Promise<Ran> => {
     const text = typeof schema === 'string' ? schema : JSON.stringify(schema)
     const rest = JSON.stringify({
       output_schema: null,
@@ -719,11 +804,13 @@ describe('a hostile server', () => {
       examples: [],
       limits: { rate_limit_rpm: null, rate_limit_rph: null, concurrency_limit: null, uses_left: null },
     }).slice(1, -1)
+    const callables = slugs.map(
+      (slug) =>
+        `{"id":"act_1","slug":${JSON.stringify(slug)},"name":"A","description":"","input_schema":${text},${rest}}`,
+    )
     const stranger = createServer((_, response) => {
       response.setHeader('content-type', 'application/json')
-      response.end(
-        `{"object":"manifest","callables":[{"id":"act_1","slug":"a","name":"A","description":"","input_schema":${text},${rest}}]}`,
-      )
+      response.end(`{"object":"manifest","callables":[${callables}]}`)
     }).listen(0, '127.0.0.1')
     await once(stranger, 'listening')
     const url = `http://127.0.0.1:${(stranger.address() as AddressInfo).port}`

@@ -270,6 +270,19 @@ describe('the embedded PostgreSQL', () => {
     )
   })
 
+  test('says which permissions it needs, and never to move a database away that it may not read', async () => {
+    await (await start()).stop()
+    for (const mode of [0o755, 0o770, 0o000]) {
+      await chmod(join(dataDir, 'postgres'), mode)
+      await expect(startEmbedded({ dataDir })).rejects.toThrow(/permissions.*chmod 700 .*postgres/)
+    }
+    await chmod(join(dataDir, 'postgres'), 0o750)
+    await (await start()).stop()
+    await rm(join(dataDir, 'postgres.log'))
+    await mkdir(join(dataDir, 'postgres.log'))
+    await expect(startEmbedded({ dataDir })).rejects.toThrow(/does not start: EISDIR.*DATABASE_URL/)
+  })
+
   test('works for an ordinary user with everything, library links missing, under their own home', async () => {
     const user = isRoot ? { uid: 65534, gid: 65534 } : {}
     const installed = await install(folder)

@@ -1,6 +1,7 @@
 import { type Callable, isNarrowError, NarrowAPI, type NarrowError } from '@narrowapi/sdk'
 import { Problem } from './problem.ts'
 import { isObject } from './reference.ts'
+import { isConstraint } from './rules.ts'
 
 export interface Source {
   readonly token: string
@@ -50,9 +51,10 @@ const isCallable = (value: unknown): value is Callable =>
   ['id', 'slug', 'name', 'description'].every((field) => typeof value[field] === 'string') &&
   value.id !== '' &&
   isObject(value.input_schema) &&
+  value.input_schema.type === 'object' &&
   (value.output_schema === null || isObject(value.output_schema)) &&
   Array.isArray(value.constraints) &&
-  value.constraints.every(isObject) &&
+  value.constraints.every(isConstraint) &&
   Array.isArray(value.examples) &&
   isObject(value.limits) &&
   isObject(value.annotations)

@@ -1,6 +1,6 @@
 import { Problem } from './problem.ts'
 
-/** `refund-a-charge` as a function: `refundACharge`. A word of the language gets a `_` behind it. */
+/** `refund-a-charge` as a function: `refundACharge`. A word that JavaScript gives a meaning gets a `_` behind it. */
 export const functionNameOf = (slug: string): string => {
   const name = joined(slug)
   const lower = `${name.charAt(0).toLowerCase()}${name.slice(1)}`
@@ -23,7 +23,7 @@ export const nameFunctions = (
     if (owner !== undefined) {
       throw new Problem(
         `The actions ${quoted(owner)} and ${quoted(slug)} would both be the function ${name}. ` +
-          `Give one of them another name: --name '${slug}=anotherName'`,
+          'Give one of them another name: --name <slug>=<function>',
       )
     }
     owners.set(typeNameOf(name), slug)
@@ -64,10 +64,11 @@ const joined = (slug: string): string => {
 
 const asStart = (name: string): string => (/^[\p{Nd}]/u.test(name) ? `_${name}` : name)
 
+/** Words of the language, and `then`: `await import` calls what a module exports by that name. */
 const RESERVED = new Set(
   `arguments await break case catch class const continue debugger default delete do else enum eval export exports
   extends   false finally for function if implements import in instanceof interface let new null package private protected
-  public require return static super switch this throw true try typeof undefined var void while with yield`.split(
+  public require return static super switch then this throw true try typeof undefined var void while with yield`.split(
     /\s+/,
   ),
 )

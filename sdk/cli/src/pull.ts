@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { fetchCallables, type Source } from './manifest.ts'
 import { Problem } from './problem.ts'
-import { functionsIn, HEADER, toSource } from './source.ts'
+import { functionsIn, isWritten, toSource } from './source.ts'
 
 export interface PullOptions extends Source {
   /** A path, or `-` for the standard output. */
@@ -32,7 +32,7 @@ export const pull = async (options: PullOptions): Promise<Pulled> => {
   const many = functions.length === 1 ? '1 function' : `${functions.length} functions`
   if (isSame) return { exitCode: 0, output: `${out} is up to date: ${many}\n` }
   if (isCheck) return { exitCode: 1, output: `${describe(out, before, functions)}\n` }
-  if (before !== null && !before.includes(HEADER)) {
+  if (before !== null && !isWritten(before)) {
     throw new Problem(
       `${out} was not written by narrowapi pull, so it is left alone; remove it or choose another --out`,
     )
@@ -72,10 +72,12 @@ const nothing = (error: NodeJS.ErrnoException): null => {
 
 /** In one step, so that nobody compiles half a file. */
 const replace = async (out: string, source: string): Promise<void> => {
-  const part = `${out}.${randomUUID()}.part`
+  // A link stays, and so does what else leads to its file.
+  const place = await realpath(out).catch(() => out)
+  const part = `${place}.${randomUUID()}.part`
   try {
     await writeFile(part, source)
-    await rename(part, out)
+    await rename(part, place)
   } catch (error) {
     await rm(part, { force: true }).catch(() => undefined)
     throw new Problem(`${out} cannot be written (${(error as NodeJS.ErrnoException).code ?? String(error)})`)

@@ -1,4 +1,5 @@
 import type { Constraint } from '@narrowapi/sdk'
+import { isObject } from './reference.ts'
 import { code, literal } from './text.ts'
 
 /**
@@ -9,6 +10,36 @@ export interface Rules {
   readonly here: Constraint[]
   readonly members: Map<string, Rules>
   readonly items: Rules | null
+}
+
+/** Checked as far as it is read here. What only a newer server knows is shown as it is. */
+export const isConstraint = (rule: unknown): rule is Constraint => {
+  if (!isObject(rule)) return false
+  const { op, path = '', value, constraints, constraint, days } = rule
+  if (typeof op !== 'string' || typeof path !== 'string') return false
+  switch (op) {
+    case 'in':
+    case 'not_in':
+    case 'host_in':
+    case 'domain_in':
+      return Array.isArray(value)
+    case 'pattern':
+    case 'prefix':
+    case 'suffix':
+    case 'le_field':
+    case 'ge_field':
+    case 'eq_field':
+      return typeof value === 'string'
+    case 'each':
+    case 'any_of':
+      return Array.isArray(constraints) && constraints.every(isConstraint)
+    case 'not':
+      return isConstraint(constraint)
+    case 'time_window':
+      return Array.isArray(days)
+    default:
+      return true
+  }
 }
 
 export const noRules: Rules = { here: [], members: new Map(), items: null }

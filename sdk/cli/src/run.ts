@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { isFunctionName, quoted } from './names.ts'
 import { Problem } from './problem.ts'
 import { type PullOptions, pull } from './pull.ts'
+import { visible } from './text.ts'
 
 export interface Result {
   readonly exitCode: 0 | 1 | 2
@@ -20,7 +21,8 @@ export const run = async (args: readonly string[], environment: Environment): Pr
   } catch (error) {
     const problem = error instanceof RangeError ? tooDeep : error
     if (!(problem instanceof Problem)) throw error
-    const text = `narrowapi: ${problem.message}\n`
+    // It may repeat what a server said, which is no command to a terminal.
+    const text = `narrowapi: ${visible(problem.message)}\n`
     return { exitCode: problem.exitCode, stdout: '', stderr: secrets.reduce(withoutSecret, text) }
   }
 }

@@ -3,8 +3,14 @@ import { IMPORTED, nameFunctions, typeNameOf, uniqueNames } from './names.ts'
 import { code, comment, literal, sentence, type Tag, valueText } from './text.ts'
 import { type Declared, declareTypes } from './types.ts'
 
-/** Every file that `pull` writes begins so, and no other file is ever overwritten. */
-export const HEADER = '// Written by `narrowapi pull`.'
+const HEADER = '// Written by `narrowapi pull`.'
+
+/**
+ * Whether a text is a file of `pull`'s; no other is ever overwritten. Others may have put a few lines above, such as
+ * those of a licence.
+ */
+export const isWritten = (text: string): boolean =>
+  text.split('\n', 20).some((line) => line.startsWith(HEADER))
 
 /**
  * The text of a client: one function and its types for each callable. It depends on what may be called and how,

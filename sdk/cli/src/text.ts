@@ -47,13 +47,16 @@ export const sentence = (text: string): string => {
 }
 
 /** Shows characters that change what a reader sees and not what there is, such as those that reverse a line. */
-const visible = (text: string): string =>
+export const visible = (text: string): string =>
   text.replace(/(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
     const hex = (character.codePointAt(0) ?? 0).toString(16)
     return hex.length > 4 ? `\\u{${hex}}` : `\\u${hex.padStart(4, '0')}`
   })
 
-/** Cannot end the comment, and says nothing to tools that read tags such as `@deprecated`. */
+/**
+ * Cannot end the comment, and says nothing to tools that read tags such as `@deprecated`, bundlers that drop calls after
+ * `#__NO_SIDE_EFFECTS__`, and whoever looks for a `# sourceMappingURL`.
+ */
 const harmless = (text: string): string =>
   visible(
     text
@@ -63,6 +66,7 @@ const harmless = (text: string): string =>
   )
     .replaceAll('*/', '*\\/')
     .replace(/(^|[\s{])@/g, '$1\\@')
+    .replace(/[#@](?=__|\s*source)/g, '$&\\')
     .trim()
 
 const wrap = (text: string, width: number): string[] =>

@@ -200,7 +200,7 @@ export const declareTypes = ({ name, schema, io, constraints, about, uniqueName 
   }
 
   const declare = (declared: string, part: unknown, place: Place, about: string): string => {
-    const type = isEndless(schema, part) ? unknownType : print(part, place)
+    const type = isEndless(schema, part) ? endless(part) : print(part, place)
     const [own, tags] = documentation(part, place.rules)
     const untold = place.rules === noRules ? [] : constraints.filter((rule) => !told.has(rule))
     const paragraphs = [about, ...own, ...untold.map((rule) => `Accepted: ${whole(rule)}.`)].filter(
@@ -248,6 +248,9 @@ const spread = ({ text, kind, parts }: Type, indent: string): string =>
     : ` ${text}`
 
 const objectType = single('object')
+
+/** What leads back to itself says no more than its `type`. */
+const endless = (part: unknown): Type => (isObject(part) && part.type === 'object' ? objectType : unknownType)
 
 const MAX_DEPTH = 100
 const MAX_PARTS = 50_000

@@ -38,14 +38,28 @@ export const openCluster = async (cluster: Cluster, dataDir: string, initdb: str
         `Start the server as its owner or as root, give the folder away (chown -R ${uid}), or set DATABASE_URL.`,
     )
   }
-  const version = await readFile(join(cluster.folder, 'PG_VERSION'), 'utf8').catch(() => 'none')
+  const version = await readFile(join(cluster.folder, 'PG_VERSION'), 'utf8').catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EACCES') throw wrongPermissions(cluster.folder)
+      return 'none'
+    },
+  )
   if (version.trim() !== majorVersion) {
     throw new Error(
       `${cluster.folder} is not a database of PostgreSQL ${majorVersion} (its PG_VERSION: ${version.trim()}). ` +
         'Move the folder away to begin with an empty database, move its data with pg_dump of its own version, or set DATABASE_URL.',
     )
   }
+  // PostgreSQL lets a group read at most.
+  if ((owner.mode & 0o727) !== 0o700) throw wrongPermissions(cluster.folder)
 }
+
+/** As a restored backup or a careless `chmod -R` leaves it. */
+const wrongPermissions = (folder: string): Error =>
+  new Error(
+    `The database in ${folder} has permissions with which PostgreSQL does not start. ` +
+      `Give it to its owner alone (chmod 700 ${folder}), or set DATABASE_URL.`,
+  )
 
 /**
  * The cluster is made under another name and renamed when it is whole and on disk, so whatever ends us

@@ -124,7 +124,9 @@ const startAndClaim = async (
     // A PostgreSQL that lives but does not answer is starting or stopping.
     if ((await findPostmaster(folder)) !== undefined) continue
     await disownLockFile(folder)
-    started = await spawnPostmaster(cluster, postgres, logFile)
+    started = await spawnPostmaster(cluster, postgres, logFile).catch((cause: Error) => {
+      throw failed(folder, cause.message, logFile)
+    })
     meanwhile()
   }
   await abandon()

@@ -11,23 +11,28 @@ type Options = {
   publicUrl: string
 }
 
-/** The documentation: the OpenAPI document, its reference, every error code, and a summary for agents. */
-export const mountDocs = (app: Express, options: Options): void => {
+/**
+ * The documentation: the OpenAPI document, its reference, every error code, and a summary for agents. Answers the
+ * paths it took.
+ */
+export const mountDocs = (app: Express, options: Options): string[] => {
   const publicUrl = options.publicUrl.replace(/\/+$/, '')
   const json = once(() => readDocument('json', publicUrl))
   // Generated from the contract and linted before it was committed, so it has this shape.
   const document = once(() => JSON.parse(json()) as Document)
   const llms = once(() => llmsText(document(), publicUrl))
 
-  serve(app, '/.well-known/openapi.json', 'application/json; charset=utf-8', json)
-  serve(app, '/.well-known/openapi.yaml', 'application/yaml; charset=utf-8', () =>
-    readDocument('yaml', publicUrl),
-  )
-  serve(app, '/llms.txt', 'text/plain; charset=utf-8', llms)
-  serve(app, '/.well-known/llms.txt', 'text/plain; charset=utf-8', llms)
-  serve(app, '/docs', 'text/html; charset=utf-8', () => referencePage(document(), publicUrl))
-  serve(app, '/docs/errors', 'text/html; charset=utf-8', errorsPage)
-  serve(app, '/docs/style.css', 'text/css; charset=utf-8', () => style)
+  const texts: [path: string, type: string, text: () => string][] = [
+    ['/.well-known/openapi.json', 'application/json; charset=utf-8', json],
+    ['/.well-known/openapi.yaml', 'application/yaml; charset=utf-8', () => readDocument('yaml', publicUrl)],
+    ['/llms.txt', 'text/plain; charset=utf-8', llms],
+    ['/.well-known/llms.txt', 'text/plain; charset=utf-8', llms],
+    ['/docs', 'text/html; charset=utf-8', () => referencePage(document(), publicUrl)],
+    ['/docs/errors', 'text/html; charset=utf-8', errorsPage],
+    ['/docs/style.css', 'text/css; charset=utf-8', () => style],
+  ]
+  for (const [path, type, text] of texts) serve(app, path, type, text)
+  return texts.map(([path]) => path)
 }
 
 /**

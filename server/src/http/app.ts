@@ -41,8 +41,7 @@ export const createApp = (deps: Deps): Express => {
   app.use(refuseWhileStopping(deps))
   app.use(referenceNames)
   mountEndpoints(app, deps)
-  mountDocs(app, { publicUrl: deps.publicUrl() })
-  app.use(unknownRoute(deps))
+  app.use(unknownRoute(deps, mountDocs(app, { publicUrl: deps.publicUrl() })))
   app.use(problem(deps))
   return app
 }
@@ -90,10 +89,13 @@ const patterns = routesOf(contract).map(({ route }) => ({
  * so nobody was asked for a credential: it is counted like those who have none.
  */
 const unknownRoute =
-  (deps: Deps): RequestHandler =>
+  (deps: Deps, documents: readonly string[]): RequestHandler =>
   async (req, res) => {
     await limitUnknown(deps, req, res)
-    const known = patterns.filter(({ pattern }) => pattern.test(req.path)).map(({ method }) => method)
+    const known: string[] = patterns
+      .filter(({ pattern }) => pattern.test(req.path))
+      .map(({ method }) => method)
+    if (documents.includes(req.path)) known.push('GET')
     if (known.length === 0) throw notFound()
     const allowed = [...new Set([...known, ...(known.includes('GET') ? ['HEAD'] : []), 'OPTIONS'])]
       .sort()
