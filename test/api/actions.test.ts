@@ -153,6 +153,16 @@ describe('a change of an action', () => {
   })
 })
 
+test('a target shows the host that is called, however it was written', async () => {
+  const { actions } = server.owner.narrow
+  const cyrillic = 'https://\u0430\u0440\u0440\u04cf\u0435.example/v1/{amount}?q={charge_id}'
+  const { id, ...made } = await newAction({ status: 'draft', target_url: cyrillic })
+  const dialled = 'https://xn--80ak6aa92e.example/v1/{amount}?q={charge_id}'
+  expect([made.target_url, (await actions.get(id)).target_url]).toEqual([dialled, dialled])
+  const changed = await actions.update(id, { target_url: 'HTTPS://API.Example.com.:443/{charge_id}' })
+  expect(changed.target_url).toBe('https://api.example.com/{charge_id}')
+})
+
 test('a plan that changes at the same moment lets no more actions be active than the larger one', async () => {
   const { workspaceId, narrow } = await server.newWorkspace()
   const { sql } = server.database

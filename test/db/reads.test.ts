@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { connect, type Pool, type Sql } from '../../server/src/db/sql.ts'
-import { readWorkspace } from '../../server/src/db/transaction.ts'
+import { changeWorkspace, readWorkspace } from '../../server/src/db/transaction.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
 
 let server: TestServer
@@ -88,4 +88,11 @@ test('a pool that is ended behind a read ends when the read is through', async (
   const [row] = await pool`
     select count(*) from pg_stat_activity where query ~ 'pg_sleep' and pid <> pg_backend_pid()`
   expect(row?.count).toBe(0)
+})
+
+test('what fails behind a statement that failed is told for the reason of that one', async () => {
+  // No setting can hold NUL, so the workspace is not entered, and all that follows is refused for it.
+  const nowhere = 'ws_\0'
+  for (const work of [readWorkspace, changeWorkspace])
+    await expect(work(pool, nowhere, (sql) => sql`select 1`)).rejects.toMatchObject({ code: '22021' })
 })

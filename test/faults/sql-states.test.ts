@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { tally } from '../proxy/calls.ts'
+import { call, callable, tally } from '../proxy/calls.ts'
 import { ask } from '../support/send.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
+import { startUpstream } from '../support/upstream.ts'
 import { until } from './callers.ts'
 
 let server: TestServer
@@ -51,6 +52,8 @@ describe('an error planted behind an insert', () => {
     '57014',
     '55P03',
     '25006',
+    '25P03',
+    '25P04',
   ])('of the state %s is 503 with Retry-After, tried once', async (state) => {
     await plant(state, 1_000)
     const answer = await create()
@@ -99,6 +102,63 @@ describe('an error planted behind an insert', () => {
     const requestId = answer.headers.get('x-request-id')
     expect(answer.body).toMatchObject({ request_id: requestId })
     expect(server.logs.some((line) => line.includes(`${requestId}`) && line.includes('planted'))).toBe(true)
+  })
+})
+
+describe('an error planted where the outcome of a call is recorded', () => {
+  afterEach(() => server.database.sql.unsafe('drop trigger unrecorded on narrowapi.executions'))
+
+  const plant = (state: string) =>
+    server.database.sql.unsafe(`
+      create or replace function narrowapi.unrecorded() returns trigger language plpgsql as $$
+      begin
+        if new.completed_at is not null then
+          raise exception 'planted' using errcode = '${state}';
+        end if;
+        return new;
+      end $$;
+      create trigger unrecorded before insert or update on narrowapi.executions
+        for each row execute function narrowapi.unrecorded()`)
+
+  test.each(['53100', '57P01', '40001', '22P02', 'XX000'])(
+    'of the state %s asks nobody to send again what was sent',
+    async (state) => {
+      const upstream = await startUpstream()
+      const { action, token } = await callable(server.owner, { target_url: upstream.url })
+      await plant(state)
+      const { databaseAway } = server.deps.metrics
+      const isAway = /^5/.test(state)
+      for (const headers of [{}, { 'idempotency-key': state }]) {
+        upstream.received = []
+        const foundAway = databaseAway.value
+        const answer = await call(server, token, action.id, {}, { headers })
+        expect([answer.status, answer.error]).toEqual([502, 'upstream_outcome_unknown'])
+        expect(answer.headers.get('retry-after')).toBeNull()
+        expect(answer.text).not.toContain('planted')
+        expect(upstream.received).toHaveLength(1)
+        const told = server.logs.filter((line) => line.includes(`${answer.executionId}`))
+        expect(told.join()).toContain('could not be recorded')
+        expect(databaseAway.value - foundAway).toBe(isAway ? 1 : 0)
+      }
+      await upstream.stop()
+    },
+  )
+
+  test('is 503 for a call that was not sent, and for one that may be sent again', async () => {
+    const upstream = await startUpstream()
+    const gone = await callable(server.owner, { target_url: 'http://127.0.0.1:1' })
+    const read = await callable(server.owner, {
+      method: 'GET',
+      target_url: upstream.url,
+      annotations: { read_only: true, idempotent: true },
+    })
+    await plant('53100')
+    for (const { token, action } of [gone, read]) {
+      const answer = await call(server, token, action.id, {})
+      expect([answer.status, answer.error]).toEqual([503, 'unavailable'])
+      expect(answer.headers.get('retry-after')).toBe('1')
+    }
+    await upstream.stop()
   })
 })
 

@@ -377,6 +377,14 @@ test('keeps a key that can make keys until another one lasts as long', async () 
   await server.as(second.key).apiKeys.delete(first?.id ?? '')
 })
 
+test('keeps a key that can make keys when the others may be used from nowhere', async () => {
+  const { narrow } = await server.newWorkspace()
+  const first = (await narrow.apiKeys.list()).data[0]
+  await narrow.apiKeys.create({ name: 'from nowhere', scopes: ['*'], allowed_ips: [] })
+  const locksOut = narrow.apiKeys.delete(first?.id ?? '')
+  await expect(locksOut).rejects.toMatchObject({ status: 409, code: 'in_use' })
+})
+
 describe('the end of a credential', () => {
   test('lets no request through that starts a second after a revocation, under load', async () => {
     const { id, key } = await server.owner.narrow.apiKeys.create({ name: 'revoked under load' })

@@ -111,6 +111,23 @@ test('the first start prints an owner key that works, in a line to paste', async
   token = (await narrow().tokens.create({ name: 'bot', action_ids: [action.id] })).token
 })
 
+test.runIf(process.platform === 'linux')(
+  'no credential and no secret is in an argument or an open page',
+  async () => {
+    expect((await call(running, token, actionId, { n: 3_000 })).status).toBe(200)
+    const postmaster = await findPostmaster(join(dataDir, 'postgres'))
+    const lines = await Promise.all(
+      [running.child.pid, postmaster].map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8')),
+    )
+    const pages = await Promise.all(
+      ['/healthz', '/readyz', '/docs', '/llms.txt'].map((path) => fetch(running.url + path)),
+    )
+    const shown = [...lines, ...(await Promise.all(pages.map((page) => page.text())))].join('\n')
+    expect(shown).toContain(dataDir)
+    for (const canary of [secretValue, token, ownerKey, masterKey]) expect(shown).not.toContain(canary)
+  },
+)
+
 test('a kill during two hundred executions loses no answer, and sends nothing twice', async () => {
   const calls = 200
   upstream.answer = (request, res) =>

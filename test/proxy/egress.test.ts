@@ -621,6 +621,18 @@ describe('the guard', () => {
     expect(trap.connections).toBe(0)
   })
 
+  test('tries a few addresses of an answer that holds a thousand', async () => {
+    const last = await canary('127.0.9.9')
+    const silent = Array.from({ length: 999 }, (_, n) => `127.1.${n >> 8}.${n & 255}`)
+    const egress = open({
+      allow: parseEgressAllow('127.0.0.0/8'),
+      lookup: resolvesTo(...silent, '127.0.9.9'),
+    })
+    const refused = await failure(egress.send(get(`http://many.example.com:${last.port}`)))
+    expect(refused).toMatchObject({ reason: 'unreachable', sent: false })
+    expect(last.connections).toBe(0)
+  })
+
   test('allows a name, a name with a port, and a range, and nothing beside them', async () => {
     const upstream = await canary()
     const lookup = resolvesTo('127.0.0.1')

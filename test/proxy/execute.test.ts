@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { exchange, request } from '../support/raw.ts'
 import { type Actor, startTestServer, type TestServer } from '../support/server.ts'
 import { echo, json, startUpstream, type Upstream } from '../support/upstream.ts'
 import { type CallOptions, call, callable } from './calls.ts'
@@ -420,6 +421,26 @@ describe('the request to the upstream', () => {
       host: new URL(upstream.url).host,
       'user-agent': 'NarrowAPI',
     })
+  })
+
+  test('carries its secret though the caller names that header as one of its connection', async () => {
+    const { action, token } = await callable(server.owner, {
+      target_url: target(),
+      auth_type: 'header',
+      auth_name: 'X-Api-Key',
+      auth_value: 'injected-secret-4711',
+    })
+    const connection = 'close, authorization, x-api-key, cdn-loop'
+    const bytes = request(`POST /x/${action.id}`, {
+      Authorization: `Bearer ${token}`,
+      Connection: connection,
+    })
+    expect((await exchange(server.url, bytes, { answers: 1 })).answers[0]?.status).toBe(200)
+    expect(upstream.received[0]?.headers).toMatchObject({
+      'x-api-key': 'injected-secret-4711',
+      'cdn-loop': expect.stringContaining('narrowapi'),
+    })
+    expect(upstream.received[0]?.headers.connection).not.toMatch(/x-api-key|authorization/)
   })
 
   const base64 = (text: string) => Buffer.from(text).toString('base64')

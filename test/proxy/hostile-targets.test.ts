@@ -64,11 +64,13 @@ test('targets whose text is innocent are stored', async () => {
 test('an allow-list of the workspace refuses every other host, public or not', async () => {
   const { narrow, workspaceId } = await server.newWorkspace()
   await narrow.workspaces.update(workspaceId, {
-    settings: { allowed_hosts: ['api.example.com', '*.example.org'] },
+    settings: { allowed_hosts: ['API.example.com.', '*.example.org', 'b\u00fccher.example'] },
   })
   const create = (target_url: string) => narrow.actions.create({ name: 'Listed', target_url })
   await create('https://api.example.com/v1')
+  await create('https://api.EXAMPLE.com./v1')
   await create('https://deep.example.org/')
+  await create('https://xn--bcher-kva.example/')
   for (const url of ['https://example.com/', 'https://example.org/', 'https://api.example.com.evil.test/']) {
     await expect(create(url)).rejects.toMatchObject({ code: 'validation_failed' })
   }

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { endAbandoned } from '../../server/src/proxy/record-queries.ts'
+import { exchange, request } from '../support/raw.ts'
 import { type Actor, startTestServer, type TestServer } from '../support/server.ts'
 import { echo, json, startUpstream, type Upstream } from '../support/upstream.ts'
 import { call, callable, settableClock, tally } from './calls.ts'
@@ -212,6 +214,25 @@ describe('a call with a key', () => {
     expect(upstream.received).toHaveLength(1)
   })
 
+  test('whose lease ran out before its answer is told what its record says, with a key or without', async () => {
+    upstream.answer = async (request, res) => {
+      // What another server does that sweeps while this one waits for a slow database.
+      await endAbandoned(server.deps.system, new Date(clock.now().getTime() + day).toISOString())
+      numbered(request, res)
+    }
+    const { action, token } = await callable(actor, { ...anyInput(), timeout_ms: 5_000 })
+    for (const options of [{}, withKey('late')]) {
+      const late = await call(server, token, action.id, {}, options)
+      expect([late.status, late.error]).toEqual([502, 'upstream_outcome_unknown'])
+      const record = await actor.narrow.executions.get(late.executionId ?? '')
+      expect(record).toMatchObject({ status: 'failed', error: { code: 'upstream_outcome_unknown' } })
+    }
+    clock.advance(21_000)
+    const again = await call(server, token, action.id, {}, withKey('late'))
+    expect(again.error).toBe('upstream_outcome_unknown')
+    expect(upstream.received).toHaveLength(2)
+  })
+
   test('does not wait in a circle with others that carry the same keys in another order', async () => {
     const { action, token } = await callable(actor, anyInput())
     const keys = Array.from({ length: 60 }, (_, n) => `circle-${n}`)
@@ -349,12 +370,34 @@ describe('a change with a key', () => {
     ['empty', ''],
     ['256 characters', 'k'.repeat(256)],
     ['a space', 'a b'],
+    ['a control character', 'a\tb'],
     ['a character beyond ASCII', 'k\u00e9'],
     ['an open quote', '"a b'],
   ])('whose key is %s is refused', async (_, key) => {
     const answer = await send('POST', '/actions', newAction(), idempotent(key))
     expect([answer.status, await countActions()]).toEqual([400, 0])
     expect(answer.text).toContain('invalid_request')
+  })
+
+  test('that carries two keys is refused, and so is a call', async () => {
+    const { action, token } = await callable(actor, anyInput())
+    const json = { 'Content-Type': 'application/json' }
+    for (const [line, credential, body] of [
+      ['POST /api/v1/actions', actor.key, JSON.stringify(newAction())],
+      [`POST /x/${action.id}`, token, '{}'],
+    ] as const) {
+      // Two lines of one name, which no object of headers can hold.
+      const twice = { Authorization: `Bearer ${credential}`, 'Idempotency-Key': 'a\r\nIdempotency-Key: a' }
+      const bytes = request(line, { ...json, ...twice }, body)
+      const [answer] = (await exchange(server.url, bytes, { answers: 1 })).answers
+      expect([line, answer?.status, answer?.body]).toEqual([
+        line,
+        400,
+        expect.stringContaining('Idempotency-Key must be sent once'),
+      ])
+    }
+    expect(await countActions()).toBe(1)
+    expect(upstream.received).toHaveLength(0)
   })
 
   test.each(['k'.repeat(255), '8e03978e-40d5-43dd-bc93-6894a57f9324', '!~#'])(

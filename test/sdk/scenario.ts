@@ -230,6 +230,7 @@ const apiKeys = async (tape: Tape, owner: NarrowAPI): Promise<void> => {
   await tape.step('the revoked keys', () => owner.apiKeys.list({ status: 'revoked' }))
   await tape.step('a call with a revoked key', () => tape.as(reader.key).actions.list())
   const [ownKey] = (await owner.apiKeys.list({ sort: ['created_at'], limit: 1 })).data
+  await tape.step('a key from nowhere', () => owner.apiKeys.create({ name: 'Nowhere', allowed_ips: [] }))
   await tape.step('the last key that makes keys', () => owner.apiKeys.delete(ownKey?.id ?? ''))
   const usual = await owner.apiKeys.create({ name: 'Usual', expires_at: '2999-01-01T00:00:00Z' })
   await tape.step('a key that makes keys and lasts longer', () => owner.apiKeys.delete(ownKey?.id ?? ''))

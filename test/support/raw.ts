@@ -13,14 +13,16 @@ export type Exchange = {
 
 /**
  * Sends bytes just as they are, because an HTTP client would repair or refuse them, and reads what comes back:
- * until the server closes, until `answers` whole answers are there, or until `quietMs` pass without a byte.
+ * until the server closes, until `answers` whole answers are there, or until `quietMs` pass without a byte. Where
+ * answers are awaited, a busy machine may take its time.
  */
 export const exchange = (
   url: string,
   bytes: string | Buffer | readonly (string | Buffer)[],
   options: { answers?: number; quietMs?: number; end?: boolean } = {},
 ): Promise<Exchange> => {
-  const { answers: wanted = Number.POSITIVE_INFINITY, quietMs = 400, end = false } = options
+  const { answers: wanted = Number.POSITIVE_INFINITY, end = false } = options
+  const { quietMs = Number.isFinite(wanted) ? 5_000 : 400 } = options
   const { hostname, port } = new URL(url)
   return new Promise((resolve) => {
     const chunks: Buffer[] = []

@@ -169,15 +169,17 @@ export const isTransient = (error: unknown): boolean =>
 /** Whether the database could not be asked at all, so that the same request may succeed later. */
 export const isUnavailable = (error: unknown): boolean => {
   const state = sqlState(error)
-  // 28, 3D000 and 55000 refuse a connection: an operator is closing, moving or opening the database.
-  if (state !== null) return /^(?:08|28|3D000|53|55000|57P0|57014|25006|40001|40P01|55P03)/.test(state)
+  // 28, 3D000 and 55000 refuse a connection: an operator is closing, moving or opening the database. 25P03 and 25P04
+  // end one whose transaction took too long, as it does where this process stood still.
+  if (state !== null)
+    return /^(?:08|28|3D000|53|55000|57P0|57014|25006|25P0[34]|40001|40P01|55P03)/.test(state)
   return error instanceof ApiError ? error.code === 'unavailable' : isUnreachable(error)
 }
 
 /** Whether an operator of the database must look: others are unavailable as well, such as a server that stops. */
 export const isDatabaseAway = (error: unknown): boolean => {
   if (error instanceof DatabaseAway) return true
-  if (error instanceof ApiError) return error.code === 'unavailable' && isDatabaseAway(error.cause)
+  if (error instanceof ApiError) return isDatabaseAway(error.cause)
   return isUnavailable(error) && !isTransient(error)
 }
 

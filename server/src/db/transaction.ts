@@ -15,8 +15,7 @@ export const inTransaction = <T>(pool: Pool, work: (sql: Sql) => Promise<T>): Pr
     const begun = connection`begin`.execute()
     begun.catch(() => {})
     try {
-      const result = await work(connection)
-      await begun
+      const result = await behind(begun, work(connection))
       await connection`commit`
       connection.release()
       return result
@@ -38,9 +37,11 @@ export const readWorkspace = <T>(
   retried(pool, async (taken) => {
     const reads = new Reads(taken.connection, workspaceId)
     try {
-      const result = await work(reads.sql)
-      await reads.begun()
-      return result
+      try {
+        return await work(reads.sql)
+      } finally {
+        await reads.begun()
+      }
     } finally {
       void giveBack(taken, reads.end())
     }
@@ -113,10 +114,17 @@ export const changeWorkspace = <T>(
   inTransaction(pool, async (sql) => {
     const entered = enter(sql, workspaceId)
     entered.catch(() => {})
-    const result = await work(sql)
-    await entered
-    return result
+    return behind(entered, work(sql))
   })
+
+/** Work behind a statement that nobody waited for: had that failed, what follows it would only tell that it had. */
+const behind = async <T>(first: Promise<unknown>, work: Promise<T>): Promise<T> => {
+  try {
+    return await work
+  } finally {
+    await first
+  }
+}
 
 /** Transactions that have a connection, and those that wait for one. The driver does not tell of its pool. */
 export type Transactions = { open: number; waiting: number }

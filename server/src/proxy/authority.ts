@@ -7,6 +7,7 @@ import { type CacheFigures, FreshCache } from '../db/fresh-cache.ts'
 import { answered } from '../db/renewing-pool.ts'
 import type { Pool } from '../db/sql.ts'
 import { findKey, findToken, type HeldGrant, type KeyRow, type TokenRow } from './authority-queries.ts'
+import { toHostList } from './policy-host.ts'
 
 export type { HeldGrant }
 
@@ -14,6 +15,8 @@ export type WorkspaceState = {
   id: string
   status: 'active' | 'paused'
   settings: WorkspaceSettings
+  /** By its `allowed_hosts`; takes a name as it is dialled, without the dot of the root. */
+  allowsHost: (host: string) => boolean
   requestsPerMinute: number
   monthlyExecutions: number | null
 }
@@ -181,6 +184,11 @@ const workspaceState = (row: KeyRow | TokenRow): WorkspaceState => ({
   id: row.workspace_id,
   status: row.workspace_status,
   settings: row.workspace_settings,
+  allowsHost: hostRule(row.workspace_settings.allowed_hosts),
   requestsPerMinute: row.requests_per_minute,
   monthlyExecutions: row.monthly_executions,
 })
+
+/** An empty list allows every host. */
+const hostRule = (allowed: readonly string[]): ((host: string) => boolean) =>
+  allowed.length === 0 ? () => true : toHostList(allowed)

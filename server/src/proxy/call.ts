@@ -6,7 +6,6 @@ import { childTraceparent, type Trace } from '../trace.ts'
 import type { HeldGrant, Holder } from './authority.ts'
 import type { OpenBreaker } from './breaker.ts'
 import { type LoadedAction, missingSecret, type OpenSecret } from './catalogue.ts'
-import { isAllowedHost } from './compile.ts'
 import { UpstreamFailure } from './egress.ts'
 import { inject } from './inject.ts'
 import { judge } from './judge.ts'
@@ -83,7 +82,11 @@ export class Call {
     this.#request.tellExecution(this.#id)
     this.#parts.usage.use(this.#holder, this.#action.id)
     const outcome = ready instanceof ApiError ? notSent(ready) : await this.#send(ready)
-    await this.#finish(outcome, claim, !recordsOnce)
+    try {
+      await this.#finish(outcome, claim, !recordsOnce)
+    } catch (error) {
+      throw outcome.wasSent && !recordsOnce ? this.#unrecorded(error) : error
+    }
     if (outcome.error) throw outcome.error
     return outcome.reply
   }
@@ -169,7 +172,7 @@ export class Call {
 
   /** A host may be forbidden after the action was saved. */
   #checkHost(): void {
-    if (isAllowedHost(this.#action.compiled.host, this.#holder.workspace.settings.allowed_hosts)) return
+    if (this.#holder.workspace.allowsHost(this.#action.compiled.host)) return
     throw new ApiError('upstream_blocked', 'The workspace does not allow the host of this action')
   }
 
@@ -282,6 +285,20 @@ export class Call {
     if (!claim) return recorder.write(row)
     const { scope } = claim
     return recorder.end(row, { scope, sealedReply: this.#replyToKeep(outcome, scope) })
+  }
+
+  /**
+   * An answer that no record holds is not given, and nobody may be asked to try again what the upstream may have done:
+   * told as what its lease will make of it.
+   */
+  #unrecorded(error: unknown): ApiError {
+    const names = { execution_id: this.#id, trace_id: this.#request.trace.traceId }
+    this.#parts.log.error({ error, ...names }, 'an outcome could not be recorded')
+    return new ApiError(
+      'upstream_outcome_unknown',
+      'The request was sent and its outcome could not be recorded; the upstream may have acted',
+      { cause: error },
+    )
   }
 
   /** What a repeated key will be told. A call that was never sent leaves its key free. */

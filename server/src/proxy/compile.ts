@@ -1,7 +1,7 @@
 import type { ActionDefinition } from '@narrowapi/contract'
 import { ApiError } from '../errors.ts'
 import type { EgressAllow } from './egress-allow.ts'
-import { checkTarget } from './egress-target.ts'
+import { checkTarget, withPlainOrigin } from './egress-target.ts'
 import { type Auth, checkAuth } from './inject.ts'
 import { checkConstraints, checkFixedInput } from './policy.ts'
 import { createInputRedactor } from './redact-input.ts'
@@ -38,7 +38,7 @@ export const compileAction = (definition: ActionDefinition): CompiledAction => {
     validateInput: compileSchema(input_schema),
     validateOutput: output_schema && compileSchema(output_schema),
     template,
-    host: new URL(template.origin).hostname,
+    host: new URL(template.origin).hostname.replace(/\.$/, ''),
     auth: authOf(definition),
     redactInput: createInputRedactor(input_schema),
     shapeOutput: createOutputShaper(response),
@@ -50,15 +50,18 @@ export const compileAction = (definition: ActionDefinition): CompiledAction => {
   }
 }
 
-/** For saving an action: refuses, field by field, whatever could never be called or decided. */
+/**
+ * For saving an action: refuses, field by field, whatever could never be called or decided. Gives the target URL with
+ * its host as it is dialled.
+ */
 export const checkDefinition = (
   definition: ActionDefinition,
-  options: { allow: EgressAllow; allowedHosts: readonly string[] },
-): void => {
+  options: { allow: EgressAllow; allowsHost: (host: string) => boolean },
+): string => {
   checkSchema(definition.input_schema, 'input_schema')
   if (definition.output_schema) checkSchema(definition.output_schema, 'output_schema')
   const target = checkTarget(definition.target_url, options.allow)
-  if (!isAllowedHost(target.hostname, options.allowedHosts)) {
+  if (!options.allowsHost(target.hostname)) {
     throw new ApiError('validation_failed', 'The workspace does not allow this host', {
       details: [{ field: 'target_url', message: 'must be a host of the allowed_hosts of the workspace' }],
     })
@@ -68,18 +71,7 @@ export const checkDefinition = (
   checkRetry(definition, template.headerNames)
   checkConstraints(definition.constraints, definition.input_schema, 'constraints')
   if (definition.fixed_input) checkFixedInput(definition.fixed_input, definition.input_schema, 'fixed_input')
-}
-
-/** An empty list allows every host. `*.example.com` stands for the hosts below example.com. */
-export const isAllowedHost = (host: string, allowed: readonly string[]): boolean => {
-  const name = host.toLowerCase().replace(/\.$/, '')
-  return (
-    allowed.length === 0 ||
-    allowed.some((entry) => {
-      const wanted = entry.toLowerCase()
-      return wanted.startsWith('*.') ? name.endsWith(wanted.slice(1)) : name === wanted
-    })
-  )
+  return withPlainOrigin(definition.target_url, target)
 }
 
 const authOf = ({ auth_type: type, auth_name: name }: ActionDefinition): Auth => {

@@ -31,6 +31,10 @@ export const checkTarget = (url: string, allow: EgressAllow): URL => {
   return target.url
 }
 
+/** The text with its host as it is dialled: letters of other alphabets can look like a name that it is not. */
+export const withPlainOrigin = (text: string, { origin }: URL): string =>
+  text.replace(/^[^:]+:\/\/[^/?]*/, origin)
+
 /**
  * Reads a URL strictly, and returns what is wrong with the text when it is not plain. The URL standard
  * repairs much that people and attackers write (`https:\\host`, tabs, `0x7f.1`, full-width digits). Here

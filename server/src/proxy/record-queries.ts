@@ -32,10 +32,14 @@ export type KeyEnd = { scope: KeyScope; sealedReply: Buffer | null }
  *
  * An execution that ends is written over the row it began with. `update … from` would be planned as a join, and
  * while the table is young the plan reads all of it, 3 ms for one row in ten thousand; a conflict is always
- * looked up by key. Only what still runs can end: one whose lease ran out has been given its outcome already.
+ * looked up by key. Only what still runs can end: one whose lease ran out has been given its outcome already, and is
+ * not among the ids of the rows that were written.
  */
-export const writeExecutions = async (sql: Sql, rows: readonly ExecutionRow[]): Promise<string[]> => {
-  await sql`
+export const writeExecutions = async (
+  sql: Sql,
+  rows: readonly ExecutionRow[],
+): Promise<ReadonlySet<string>> => {
+  const written = await sql<{ id: string }[]>`
     insert into executions as known (
       workspace_id, id, action_id, version, status, source, created_at,
       token_id, input, output, error, upstream, decision,
@@ -52,8 +56,9 @@ export const writeExecutions = async (sql: Sql, rows: readonly ExecutionRow[]): 
       error = excluded.error, upstream = excluded.upstream, completed_at = excluded.completed_at,
       duration_ms = excluded.duration_ms, lease_expires_at = excluded.lease_expires_at,
       updated_at = excluded.updated_at
-    where known.status = 'running'`
-  return rows.map((row) => row.id)
+    where known.status = 'running'
+    returning id`
+  return new Set(written.map(({ id }) => id))
 }
 
 const rowEnd = '\x1e'
@@ -89,22 +94,27 @@ const unparted = (output: string | null | undefined): string | null | undefined 
 
 const jsonOf = (value: unknown): string => (value == null ? '' : JSON.stringify(value))
 
-/** Ends executions together with the idempotency keys that were bound to them. */
-export const endKeyed = async (
+/**
+ * Ends executions together with the idempotency keys that were bound to them. The key of one that could not end stays
+ * as it is: it says what the record says.
+ */
+export const endKeyed = (
   system: Pool,
   ends: readonly { row: ExecutionRow; key: KeyEnd }[],
-): Promise<string[]> => {
-  const rows = ends.map(({ row }) => row)
-  await inTransaction(system, async (transaction) => {
-    await writeExecutions(transaction, rows)
-    const keys = ends.map(({ key }) => key).toSorted((left, right) => compareScopes(left.scope, right.scope))
+): Promise<ReadonlySet<string>> =>
+  inTransaction(system, async (transaction) => {
+    const rows = ends.map(({ row }) => row)
+    const ended = await writeExecutions(transaction, rows)
+    const keys = ends
+      .filter(({ row }) => ended.has(row.id))
+      .map(({ key }) => key)
+      .toSorted((left, right) => compareScopes(left.scope, right.scope))
     for (const { scope, sealedReply } of keys) {
       if (sealedReply) await answerKey(transaction, scope, sealedReply)
       else await releaseKey(transaction, scope)
     }
+    return ended
   })
-  return rows.map((row) => row.id)
-}
 
 /** The order in which the keys of a group are locked, so that no two groups wait for each other in a circle. */
 export const compareScopes = (left: KeyScope, right: KeyScope): number => {

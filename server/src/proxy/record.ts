@@ -14,8 +14,8 @@ import { type Reservation, type Reserved, type ReservedStart, startReserved } fr
 export class Recorder {
   readonly #system: Pool
   readonly #log: Log
-  readonly #written: Group<ExecutionRow, string>
-  readonly #ended: Group<{ row: ExecutionRow; key: KeyEnd }, string>
+  readonly #written: Group<ExecutionRow, boolean>
+  readonly #ended: Group<{ row: ExecutionRow; key: KeyEnd }, boolean>
   readonly #reserved: Group<ReservedStart, Reserved>
 
   /** `pipe` is one connection for rows alone, `system` the pool for what takes a transaction. */
@@ -23,11 +23,22 @@ export class Recorder {
     this.#system = system
     this.#log = log
     this.#written = new Group(
-      (rows) => this.#each(rows, (group) => answered(pipe, writeExecutions(pipe, group))),
+      (rows) =>
+        this.#each(rows, async (group) => {
+          const written = await answered(pipe, writeExecutions(pipe, group))
+          return group.map(({ id }) => written.has(id))
+        }),
       figures.write,
       2,
     )
-    this.#ended = new Group((ends) => this.#each(ends, (group) => endKeyed(this.#system, group)), figures.end)
+    this.#ended = new Group(
+      (ends) =>
+        this.#each(ends, async (group) => {
+          const ended = await endKeyed(this.#system, group)
+          return group.map(({ row }) => ended.has(row.id))
+        }),
+      figures.end,
+    )
     this.#reserved = new Group(
       (starts) => this.#each(starts, (group) => startReserved(this.#system, group)),
       figures.reserve,
@@ -36,7 +47,7 @@ export class Recorder {
 
   /** A row as it is now: begun with nothing to reserve, refused, or ended. Beginnings and ends share a commit. */
   async write(row: ExecutionRow): Promise<void> {
-    await this.#written.put(row)
+    if (!(await this.#written.put(row))) throw leaseRanOut()
   }
 
   /** A row that takes uses, quota or an idempotency key, all or nothing, in the commit that makes it durable. */
@@ -46,7 +57,7 @@ export class Recorder {
 
   /** The end of an execution that an idempotency key is bound to. */
   async end(row: ExecutionRow, key: KeyEnd): Promise<void> {
-    await this.#ended.put({ row, key })
+    if (!(await this.#ended.put({ row, key }))) throw leaseRanOut()
   }
 
   /** How many rows wait for a commit of their queue. */
@@ -85,6 +96,8 @@ export class Recorder {
     }
   }
 }
+
+const leaseRanOut = () => new Error('The lease of the execution ran out before its outcome was recorded')
 
 type Parts = { pipe: Pool; system: Pool; log: Log; figures: Readonly<Record<RecordQueue, GroupFigures>> }
 

@@ -44,7 +44,9 @@ const checkNotLastKeyMaker = (state: State, key: StoredKey): void => {
 }
 
 const makesKeys = (state: State, key: StoredKey): boolean =>
-  shown(state, key).status === 'active' && covers(key.scopes, 'api-keys:write')
+  shown(state, key).status === 'active' &&
+  covers(key.scopes, 'api-keys:write') &&
+  key.allowed_ips?.length !== 0
 
 /** Without a maker it is the owner's, which may do everything. */
 export const createKey = (

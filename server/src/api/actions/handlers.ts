@@ -53,13 +53,15 @@ export const actions: HandlersOf<'actions'> = {
     // By turns, or two that are made at once would be given one slug, or the last place of the plan.
     const plan = await lockPlan(sql, actor.workspaceId)
     const taken = await slugsLike(sql, actor.workspaceId)
-    const draft = draftFor({
-      ...rest,
-      id: ids.next('act'),
-      slug: slug ?? freeSlug(body.name, taken),
-      now: clock.now(),
-    })
-    checkStorable(ctx, draft)
+    const draft = storable(
+      ctx,
+      draftFor({
+        ...rest,
+        id: ids.next('act'),
+        slug: slug ?? freeSlug(body.name, taken),
+        now: clock.now(),
+      }),
+    )
     if (draft.status === 'active') checkActivation(plan)
     const created = await insertAction(
       sql,
@@ -80,14 +82,14 @@ export const actions: HandlersOf<'actions'> = {
     const before = await getActionForUpdate(sql, actor.workspaceId, params.id)
     checkVersion(before, ifVersion)
     checkVersion(before, version ?? null)
-    const draft = merged(before, changes)
-    checkTransition(before.status, draft.status)
+    const wished = merged(before, changes)
+    checkTransition(before.status, wished.status)
     checkSecret(
-      draft.auth_type,
+      wished.auth_type,
       auth_value,
-      auth_value === undefined ? draft.secret_id : (changes.secret_id ?? null),
+      auth_value === undefined ? wished.secret_id : (changes.secret_id ?? null),
     )
-    if (wantsCheck(before, draft)) checkStorable(ctx, draft)
+    const draft = wantsCheck(before, wished) ? storable(ctx, wished) : wished
     if (wantsSlot(before.status, draft.status)) checkActivation(await lockPlan(sql, actor.workspaceId))
     const wanted = bumped(before, await withOwnSecret(ctx, draft, auth_value), clock.now())
     const after = await updateAction(sql, actor.workspaceId, before, wanted, actor.id)
@@ -113,8 +115,7 @@ export const actions: HandlersOf<'actions'> = {
     const before = await getActionForUpdate(sql, actor.workspaceId, params.id)
     checkVersion(before, ifVersion)
     const { definition } = await getActionVersion(sql, actor.workspaceId, before.id, params.version)
-    const draft = restored(before, definition)
-    checkStorable(ctx, draft)
+    const draft = storable(ctx, restored(before, definition))
     const wanted = bumped(before, draft, clock.now())
     const after = await updateAction(sql, actor.workspaceId, before, wanted, actor.id)
     note(changesBetween(before, after))
@@ -175,11 +176,11 @@ export const actions: HandlersOf<'actions'> = {
 }
 
 /** What could never be called is not stored. Drafts and all: an action is checked by what it is, not by its state. */
-const checkStorable = ({ actor, deps }: Ctx, draft: ActionDraft): void =>
-  checkDefinition(definitionOf(draft), {
-    allow: deps.config.egressAllow,
-    allowedHosts: actor.workspace.settings.allowed_hosts,
-  })
+const storable = ({ actor, deps }: Ctx, draft: ActionDraft): ActionDraft => {
+  const { allowsHost } = actor.workspace
+  const target_url = checkDefinition(definitionOf(draft), { allow: deps.config.egressAllow, allowsHost })
+  return { ...draft, target_url }
+}
 
 const refused = { allowed: false, request: null } as const
 

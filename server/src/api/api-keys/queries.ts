@@ -78,7 +78,7 @@ export const getApiKeyForUpdate = async (
 
 export const listKeyMakers = async (sql: Sql, workspaceId: string, now: string): Promise<KeyMaker[]> => {
   const keys = await sql<KeyMaker[]>`
-    select id, scopes, ${status(sql, now)} as status, expires_at
+    select id, scopes, ${status(sql, now)} as status, allowed_ips, expires_at
     from api_keys
     where workspace_id = ${workspaceId} and revoked_at is null`
   return keys.filter(makesKeys)

@@ -59,10 +59,10 @@ export const grantedAddresses = (
 }
 
 /** Whether a key can make another: who has lost the last of these is locked out for good. */
-export const makesKeys = (key: Pick<ApiKey, 'scopes' | 'status'>): boolean =>
-  key.status === 'active' && expandScopes(key.scopes).has('api-keys:write')
+export const makesKeys = ({ scopes, status, allowed_ips }: Omit<KeyMaker, 'id' | 'expires_at'>): boolean =>
+  status === 'active' && expandScopes(scopes).has('api-keys:write') && allowed_ips?.length !== 0
 
-export type KeyMaker = Pick<ApiKey, 'id' | 'scopes' | 'status' | 'expires_at'>
+export type KeyMaker = Pick<ApiKey, 'id' | 'scopes' | 'status' | 'allowed_ips' | 'expires_at'>
 
 /** A key that ends earlier is no replacement: it can make none that lasts longer. */
 export const checkNotLastKeyMaker = (key: KeyMaker, keyMakers: readonly KeyMaker[]): void => {
