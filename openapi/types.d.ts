@@ -376,7 +376,7 @@ export interface paths {
         put?: never;
         /**
          * See what a call would do
-         * @description Judges the input and shows the masked request. Sends nothing, uses nothing up, records nothing. What only a call can know is not judged: the executions left this month, the state of the secret and of the upstream.
+         * @description Judges the input and shows the masked request. Sends nothing, uses nothing up, records nothing. What only a call can know is not judged: the state of the upstream.
          */
         post: operations["x_dryRun"];
         delete?: never;
@@ -2692,13 +2692,13 @@ export interface components {
              */
             error: "paused";
         } & WithRequired<components["schemas"]["Error"], "error">;
-        /** @description The workspace, action or token is paused. Or: The token has no uses left */
-        PausedOrTokenExhaustedError: {
+        /** @description The workspace, action or token is paused. Or: The monthly executions of the plan are used up. Or: The token has no uses left */
+        PausedOrExecutionLimitReachedOrTokenExhaustedError: {
             /**
-             * @description `paused`: The workspace, action or token is paused. `token_exhausted`: The token has no uses left
+             * @description `paused`: The workspace, action or token is paused. `execution_limit_reached`: The monthly executions of the plan are used up. `token_exhausted`: The token has no uses left
              * @enum {string}
              */
-            error: "paused" | "token_exhausted";
+            error: "paused" | "execution_limit_reached" | "token_exhausted";
         } & WithRequired<components["schemas"]["Error"], "error">;
         /** @description The body is larger than allowed */
         PayloadTooLargeError: {
@@ -3403,6 +3403,14 @@ export interface components {
          *     }
          */
         UpstreamAnswer: unknown;
+        /** @description The upstream refused the stored credential. Or: The target address is not allowed */
+        UpstreamAuthFailedOrUpstreamBlockedError: {
+            /**
+             * @description `upstream_auth_failed`: The upstream refused the stored credential. `upstream_blocked`: The target address is not allowed
+             * @enum {string}
+             */
+            error: "upstream_auth_failed" | "upstream_blocked";
+        } & WithRequired<components["schemas"]["Error"], "error">;
         /** @description The upstream could not be reached or answered with an error. Or: The upstream refused the stored credential. Or: The target address is not allowed. Or: The upstream answered something unusable. Or: It is unknown whether the upstream acted */
         UpstreamErrorOrUpstreamAuthFailedOrUpstreamBlockedOrInvalidUpstreamResponseOrUpstreamOutcomeUnknownError: {
             /**
@@ -3883,8 +3891,8 @@ export interface components {
                 "application/json": components["schemas"]["PausedError"];
             };
         };
-        /** @description The workspace, action or token is paused. Or: The token has no uses left */
-        TokenPausedOrTokenExhaustedError: {
+        /** @description The workspace, action or token is paused. Or: The monthly executions of the plan are used up. Or: The token has no uses left */
+        TokenPausedOrExecutionLimitReachedOrTokenExhaustedError: {
             headers: {
                 "X-Request-ID": components["headers"]["X-Request-ID"];
                 "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
@@ -3897,7 +3905,7 @@ export interface components {
                 [name: string]: unknown;
             };
             content: {
-                "application/json": components["schemas"]["PausedOrTokenExhaustedError"];
+                "application/json": components["schemas"]["PausedOrExecutionLimitReachedOrTokenExhaustedError"];
             };
         };
         /** @description The body is larger than allowed */
@@ -4020,6 +4028,23 @@ export interface components {
             };
             content: {
                 "application/json": components["schemas"]["UnsupportedMediaTypeError"];
+            };
+        };
+        /** @description The upstream refused the stored credential. Or: The target address is not allowed */
+        TokenUpstreamAuthFailedOrUpstreamBlockedError: {
+            headers: {
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                RateLimit: components["headers"]["RateLimit"];
+                "X-NarrowAPI-Error": components["headers"]["X-NarrowAPI-Error"];
+                "X-Execution-ID": components["headers"]["X-Execution-ID"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["UpstreamAuthFailedOrUpstreamBlockedError"];
             };
         };
         /** @description The request does not fit its schema */
@@ -5667,7 +5692,7 @@ export interface operations {
             };
             400: components["responses"]["TokenInvalidRequestError"];
             401: components["responses"]["TokenUnauthorizedError"];
-            403: components["responses"]["TokenPausedOrTokenExhaustedError"];
+            403: components["responses"]["TokenPausedOrExecutionLimitReachedOrTokenExhaustedError"];
             404: components["responses"]["TokenNotFoundError"];
             410: components["responses"]["TokenSunsetError"];
             413: components["responses"]["TokenPayloadTooLargeError"];
@@ -5675,6 +5700,7 @@ export interface operations {
             422: components["responses"]["TokenValidationFailedError"];
             429: components["responses"]["TokenRateLimitedError"];
             500: components["responses"]["TokenInternalErrorError"];
+            502: components["responses"]["TokenUpstreamAuthFailedOrUpstreamBlockedError"];
             503: components["responses"]["TokenUnavailableError"];
         };
     };

@@ -515,7 +515,7 @@ describe('the answer of the upstream', () => {
     const made = await callable(server.owner, { target_url: target(), ...action })
     const answered = await call(server, made.token, made.action.id, {}, options)
     const execution = await server.owner.narrow.executions.get(answered.executionId ?? '')
-    return { ...answered, execution }
+    return { ...answered, execution, token: made.token }
   }
 
   test.each([200, 201, 202, 400, 404, 409, 422, 429, 500, 503])(
@@ -625,6 +625,16 @@ describe('the answer of the upstream', () => {
     const [row] = await server.database.sql<{ output: string }[]>`
       select output::text from executions where id = ${answer.executionId}`
     expect(row?.output).toBe(answer.text)
+    for (const [path, credential] of [
+      [`/api/v1/executions/${answer.executionId}`, server.owner.key],
+      ['/api/v1/executions?limit=1&fields=output', server.owner.key],
+      [`/x/executions/${answer.executionId}`, answer.token],
+    ]) {
+      const record = await fetch(`${server.url}${path}`, {
+        headers: { authorization: `Bearer ${credential}` },
+      })
+      expect(await record.text()).toContain(`"output":${answer.text}`)
+    }
   })
 
   test('says in what it is written after a policy has written it anew', async () => {
@@ -644,6 +654,11 @@ describe('the answer of the upstream', () => {
     expect((await asked((_, res) => res.end(), { output_schema })).error).toBe('invalid_upstream_response')
     // What went wrong has another shape.
     expect((await asked(json(422, { problem: 1 }), { output_schema })).status).toBe(422)
+  })
+
+  test('to HEAD has no body that could fit an output schema', async () => {
+    const head = await asked(json(200, { id: 1 }), { method: 'HEAD', output_schema: { type: 'object' } })
+    expect([head.status, head.error, head.execution.status]).toEqual([200, null, 'completed'])
   })
 
   const hostileHeaders = {
@@ -977,6 +992,34 @@ describe('what a token holder can see', () => {
   })
 })
 
+describe('a refusal by a constraint on what was fixed', () => {
+  test.each([
+    { path: '/tier', op: 'not_in', value: ['tier-fixed-1', 'tier-fixed-2'] },
+    {
+      op: 'any_of',
+      constraints: [
+        { op: 'not', constraint: { path: '/tier', op: 'eq', value: 'tier-fixed-1' } },
+        { path: '/amount', op: 'max', value: 10 },
+      ],
+    },
+  ] as const)('tells the holder of the token which, and not what is fixed: %j', async (constraint) => {
+    const { action, token } = await callable(server.owner, {
+      target_url: target(),
+      input_schema: [amount, { name: 'tier', type: 'string' }],
+      fixed_input: { tier: 'tier-fixed-1' },
+      constraints: [JSON.parse(JSON.stringify(constraint))],
+    })
+    const refused = await call(server, token, action.id, { amount: 11 })
+    expect(refused.body).toMatchObject({ error: 'policy_denied', rule: 'action.constraints.0' })
+    const record = await call(server, token, `executions/${refused.executionId}`, undefined, {
+      method: 'GET',
+    })
+    const dry = await call(server, token, `${action.id}/dry-run`, { amount: 11 })
+    expect(dry.body).toMatchObject({ allowed: false, decision: { rule: 'action.constraints.0' } })
+    for (const { text } of [refused, record, dry]) expect(text).not.toContain('-fixed-')
+  })
+})
+
 describe('a dry run', () => {
   test('shows the masked request, sends nothing, uses nothing up and records nothing', async () => {
     const actor = await server.newWorkspace()
@@ -1001,6 +1044,47 @@ describe('a dry run', () => {
     expect((await actor.narrow.tokens.get(tokenId)).uses).toBe(0)
     expect((await call(server, token, action.id, input)).status).toBe(200)
     expect((await call(server, token, `${action.id}/dry-run`, input)).error).toBe('token_exhausted')
+  })
+
+  test.each<
+    [
+      string,
+      Partial<Parameters<typeof callable>[1]>,
+      (actor: Actor, secretId: string | null) => Promise<unknown>,
+    ]
+  >([
+    [
+      'execution_limit_reached',
+      {},
+      async ({ narrow, workspaceId }) => {
+        await server.database.sql`update plans set monthly_executions = 1 where tier = 'starter'`
+        await narrow.workspaces.update(workspaceId, { tier: 'starter' })
+      },
+    ],
+    [
+      'upstream_auth_failed',
+      { auth_type: 'bearer', auth_value: 'a-secret-of-the-dry-run' },
+      async (_, secretId) => {
+        await server.database.sql`update secrets set expires_at = '2020-01-01' where id = ${secretId}`
+        server.deps.catalogue.expire()
+      },
+    ],
+    [
+      'upstream_blocked',
+      {},
+      ({ narrow, workspaceId }) =>
+        narrow.workspaces.update(workspaceId, { settings: { allowed_hosts: ['example.com'] } }),
+    ],
+  ])('is refused with %s where a call would be', async (code, action, arrange) => {
+    const actor = await server.newWorkspace()
+    const made = await callable(actor, { target_url: target(), ...action })
+    await arrange(actor, made.action.secret_id)
+    // The first call of the month is free; it fails for the other reasons.
+    await call(server, made.token, made.action.id, {})
+    const dry = await call(server, made.token, `${made.action.id}/dry-run`, {})
+    const real = await call(server, made.token, made.action.id, {})
+    expect([dry.status, dry.error, dry.body?.message]).toEqual([real.status, code, real.body?.message])
+    expect(dry.executionId).toBeNull()
   })
 
   test('finds the members of what is sensitive where a call finds them, and shows none', async () => {

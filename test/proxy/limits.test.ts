@@ -427,8 +427,10 @@ describe('a plan', () => {
     }
     expect((await call(server, token, action.id, {})).status).toBe(200)
     clock.advance(toNextMonth() - 1)
-    expect((await call(server, token, action.id, {})).error).toBe('execution_limit_reached')
+    const refused = await call(server, token, action.id, {})
+    expect(refused.error).toBe('execution_limit_reached')
     clock.advance(1)
+    expect(refused.body?.reset_at).toBe(clock.now().toISOString())
     expect((await call(server, token, action.id, {})).status).toBe(200)
     expect((await call(server, token, action.id, {})).error).toBe('execution_limit_reached')
   })

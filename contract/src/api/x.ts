@@ -121,10 +121,21 @@ export const x = group('/x', {
     summary: 'See what a call would do',
     description:
       'Judges the input and shows the masked request. Sends nothing, uses nothing up, records nothing. What only a ' +
-      'call can know is not judged: the executions left this month, the state of the secret and of the upstream.',
+      'call can know is not judged: the state of the upstream.',
     body: Input,
     responses: { 200: DryRun },
-    metadata: { ...token, raises: ['not_found', 'paused', 'sunset', 'token_exhausted'] },
+    metadata: {
+      ...token,
+      raises: [
+        'not_found',
+        'paused',
+        'sunset',
+        'token_exhausted',
+        'execution_limit_reached',
+        'upstream_auth_failed',
+        'upstream_blocked',
+      ],
+    },
   },
   execute: {
     method: 'POST',

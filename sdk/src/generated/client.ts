@@ -2165,14 +2165,13 @@ export interface XOperations {
    * See what a call would do.
    *
    * Judges the input and shows the masked request. Sends nothing, uses nothing up, records nothing. What
-   * only a call can know is not judged: the executions left this month, the state of the secret and of the
-   * upstream.
+   * only a call can know is not judged: the state of the upstream.
    *
    * @param actionId Id or slug of the action.
    * @param body What to send.
    * @param options What differs for this call.
-   * @throws {NarrowApiError} with `paused`, `token_exhausted`, `not_found`, `sunset` or a code of {@link
-   * Operations}
+   * @throws {NarrowApiError} with `paused`, `execution_limit_reached`, `token_exhausted`, `not_found`,
+   * `sunset`, `upstream_auth_failed`, `upstream_blocked` or a code of {@link Operations}
    * @example
    * ```ts
    * await narrow.x.dryRun('refund-a-charge', { charge_id: 'ch_1', amount: 1200 })

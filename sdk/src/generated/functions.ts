@@ -324,7 +324,8 @@ export const xExecute: (
 
 /**
  * See what a call would do. `narrow.x.dryRun`.
- * @throws {NarrowApiError} with `paused`, `token_exhausted`, `not_found`, `sunset`
+ * @throws {NarrowApiError} with `paused`, `execution_limit_reached`, `token_exhausted`, `not_found`,
+ * `sunset`, `upstream_auth_failed`, `upstream_blocked`
  */
 export const xDryRun: (
   client: Client,

@@ -1,17 +1,19 @@
 import type { Decision, Execution } from '@narrowapi/contract'
 import type { KeyScope, StoredReply } from '../db/idempotency.ts'
+import { startOfMonth } from '../db/months.ts'
 import type { LimitState } from '../db/rate-limit.ts'
 import { ApiError } from '../errors.ts'
 import { childTraceparent, type Trace } from '../trace.ts'
 import type { HeldGrant, Holder } from './authority.ts'
 import type { OpenBreaker } from './breaker.ts'
-import { type LoadedAction, missingSecret, type OpenSecret } from './catalogue.ts'
+import type { LoadedAction, OpenSecret } from './catalogue.ts'
 import { UpstreamFailure } from './egress.ts'
-import { inject } from './inject.ts'
 import { judge } from './judge.ts'
-import { type Claim, keyTaken } from './keyed-call.ts'
+import { type Claim, keyTaken, lookUpKey } from './keyed-call.ts'
+import { executionLimitReached, tokenExhausted } from './limits.ts'
 import { failureOf, notSent, type Outcome, outcomeOf } from './outcome.ts'
 import type { ProxyParts } from './parts.ts'
+import { type Ready, readyOf, secretOf } from './ready.ts'
 import type { ExecutionRow } from './record-queries.ts'
 import type { Reservation } from './reserve.ts'
 import type { BuiltRequest } from './template.ts'
@@ -77,8 +79,10 @@ export class Call {
     const ready = prepared instanceof Promise ? await prepared : prepared
     const reservation = this.#reservation(grant, claim)
     const recordsOnce = mayRecordOnce && reservation === null
-    if (reservation) await this.#startReserved(reservation)
-    else if (!recordsOnce) await this.#parts.recorder.write(this.#begun())
+    if (reservation) {
+      const earlier = await this.#startReserved(reservation, claim)
+      if (earlier) return earlier
+    } else if (!recordsOnce) await this.#parts.recorder.write(this.#begun())
     this.#request.tellExecution(this.#id)
     this.#parts.usage.use(this.#holder, this.#action.id)
     const outcome = ready instanceof ApiError ? notSent(ready) : await this.#send(ready)
@@ -136,7 +140,7 @@ export class Call {
 
   /** What lies with the operator, not with the caller: it fails a call that was accepted. */
   #prepare(request: BuiltRequest): Ready | ApiError | Promise<Ready | ApiError> {
-    const secret = this.#secret()
+    const secret = secretOf(this.#parts.catalogue, this.#holder.workspaceId, this.#action)
     if (!(secret instanceof Promise)) return this.#complete(request, secret)
     return secret.then(
       (opened) => this.#complete(request, opened),
@@ -144,18 +148,9 @@ export class Call {
     )
   }
 
-  /** Puts the secret in its place; `null` where the action has need of one and there is none. */
   #complete(request: BuiltRequest, secret: OpenSecret | null): Ready | ApiError {
-    const { auth } = this.#action.compiled
     try {
-      if (auth.type === 'none') {
-        this.#checkHost()
-        return { built: request, secret: null }
-      }
-      const isExpired = secret?.expiresAt != null && secret.expiresAt <= this.#createdAt
-      if (secret === null || isExpired) throw missingSecret()
-      this.#checkHost()
-      return { built: inject(request, auth, secret.reveal()), secret }
+      return readyOf(this.#holder.workspace, this.#action.compiled, request, secret, this.#createdAt)
     } catch (refusal) {
       return this.#unready(refusal)
     }
@@ -170,18 +165,6 @@ export class Call {
     return refusal
   }
 
-  /** A host may be forbidden after the action was saved. */
-  #checkHost(): void {
-    if (this.#holder.workspace.allowsHost(this.#action.compiled.host)) return
-    throw new ApiError('upstream_blocked', 'The workspace does not allow the host of this action')
-  }
-
-  #secret(): OpenSecret | null | Promise<OpenSecret | null> {
-    const { definition, compiled } = this.#action
-    if (compiled.auth.type === 'none' || definition.secret_id === null) return null
-    return this.#parts.catalogue.secret(this.#holder.workspaceId, definition.secret_id)
-  }
-
   #reservation(grant: HeldGrant, claim: Claim | null): Reservation | null {
     const { workspaceId, id: tokenId, maxUses, workspace } = this.#holder
     const needsNothing =
@@ -194,34 +177,30 @@ export class Call {
       quota:
         workspace.monthlyExecutions === null
           ? null
-          : { workspaceId, windowStart: monthOf(now), limit: workspace.monthlyExecutions },
+          : { workspaceId, windowStart: startOfMonth(now).toISOString(), limit: workspace.monthlyExecutions },
       key: claim && { ...claim, leaseExpiresAt: this.#leaseEnd(), now },
     }
   }
 
-  async #startReserved(reservation: Reservation): Promise<void> {
+  /** What another call with the same key got, when that one began meanwhile; null when this one has begun. */
+  async #startReserved(reservation: Reservation, claim: Claim | null): Promise<StoredReply | null> {
     const reserved = await this.#parts.recorder.start(this.#begun(), reservation)
     switch (reserved) {
       case 'started':
-        return
+        return null
       case 'token_exhausted':
-        return this.reject(new ApiError('token_exhausted', 'This token has no uses left; ask for a new one'))
+        return this.reject(tokenExhausted())
       case 'execution_limit_reached':
-        return this.reject(this.#limitReached(reservation))
-      case 'key_taken':
+        return this.reject(executionLimitReached(reservation.quota?.limit ?? 0, this.#parts.clock.now()))
+      case 'key_taken': {
+        const earlier = claim && (await lookUpKey(this.#parts, claim, this.#request))
+        if (earlier) return earlier
+        // It has let go of the key already.
         throw keyTaken()
+      }
       default:
         return reserved satisfies never
     }
-  }
-
-  #limitReached({ quota }: Reservation): ApiError {
-    const limit = quota?.limit ?? 0
-    return new ApiError('execution_limit_reached', `The ${limit} executions of this month are used up`, {
-      feature: 'monthly_executions',
-      limit,
-      current_usage: limit,
-    })
   }
 
   async #send({ built, secret }: Ready): Promise<Outcome> {
@@ -377,9 +356,3 @@ const hasName = (headers: readonly string[], name: string): boolean => {
   for (let at = 0; at < headers.length; at += 2) if (headers[at] === name) return true
   return false
 }
-
-const monthOf = (now: Date): string =>
-  new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), 1)).toISOString()
-
-/** A request with its secret in place. */
-type Ready = { built: BuiltRequest; secret: OpenSecret | null }

@@ -31,12 +31,13 @@ export type CompiledAction = {
 }
 
 export const compileAction = (definition: ActionDefinition): CompiledAction => {
-  const { input_schema, output_schema, response, annotations, idempotency } = definition
+  const { method, input_schema, output_schema, response, annotations, idempotency } = definition
   const template = compileTemplate(definition)
   const shapesOutput = response.fields !== null || (response.redact ?? []).length > 0
   return {
     validateInput: compileSchema(input_schema),
-    validateOutput: output_schema && compileSchema(output_schema),
+    // The answer to HEAD has no body (RFC 9110, section 9.3.2).
+    validateOutput: output_schema && method !== 'HEAD' ? compileSchema(output_schema) : null,
     template,
     host: new URL(template.origin).hostname.replace(/\.$/, ''),
     auth: authOf(definition),

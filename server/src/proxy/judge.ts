@@ -2,7 +2,7 @@ import type { ActionDefinition, Decision } from '@narrowapi/contract'
 import { ApiError } from '../errors.ts'
 import type { HeldGrant, Holder } from './authority.ts'
 import type { LoadedAction } from './catalogue.ts'
-import { checkConstraints, checkFixedInput, decide, mergeFixed } from './policy.ts'
+import { checkConstraints, checkFixedInput, decide, mergeFixed, namesInput } from './policy.ts'
 import { type JsonSchema, pointer } from './schema-keywords.ts'
 
 /** `message` is the text for the caller whom the decision refuses. */
@@ -31,7 +31,8 @@ export const judge = (
       message: 'The action has changed since this token was made; ask for a new one',
     }
   }
-  const input = mergeFixed(sent, fixedFor(definition, grant))
+  const fixed = fixedFor(definition, grant)
+  const input = mergeFixed(sent, fixed)
   const wrong = compiled.validateInput(input)
   if (wrong)
     throw new ApiError('validation_failed', 'The input does not fit the schema of this action', {
@@ -45,27 +46,22 @@ export const judge = (
     input,
     now,
   )
-  return {
-    // The schema's root is an object, so what fits it is one.
-    input: input as Record<string, unknown>,
-    decision: decided.allowed
-      ? {
-          allowed: true,
-          policy_revision: revision,
-          matched: decided.matched,
-          rule: null,
-          path: null,
-          accepted: null,
-        }
-      : {
-          ...refused,
-          policy_revision: revision,
-          rule: decided.rule,
-          path: decided.path,
-          accepted: decided.accepted,
-        },
-    message: decided.allowed ? '' : decided.message,
+  // The schema's root is an object, so what fits it is one.
+  const valid = input as Record<string, unknown>
+  if (decided.allowed) {
+    const { matched } = decided
+    const decision = { ...allowed, policy_revision: revision, matched }
+    return { input: valid, decision, message: '' }
   }
+  const { constraint, rule, path, accepted, message } = decided
+  const decision = { ...refused, policy_revision: revision, rule, path, accepted }
+  return namesInput(constraint, fixed)
+    ? {
+        input: valid,
+        decision: { ...decision, accepted: null },
+        message: 'A constraint on what is fixed refuses this input',
+      }
+    : { input: valid, decision, message }
 }
 
 /** Should an action fix later what a token fixed before, the action decides: a grant can only narrow. */
@@ -73,6 +69,8 @@ export const fixedFor = (
   { fixed_input }: Pick<ActionDefinition, 'fixed_input'>,
   grant: Pick<HeldGrant, 'fixed_input'> | null,
 ): Readonly<Record<string, unknown>> => ({ ...grant?.fixed_input, ...fixed_input })
+
+const allowed = { allowed: true, rule: null, path: null, accepted: null } as const
 
 const refused: Pick<Decision, 'allowed' | 'matched' | 'accepted'> = {
   allowed: false,

@@ -1,6 +1,7 @@
+import { startOfMonth } from '../db/months.ts'
 import type { Limit, Limiter, LimitState, Taken } from '../db/rate-limit.ts'
 import type { Slot } from '../db/slots.ts'
-import type { ApiError } from '../errors.ts'
+import { ApiError } from '../errors.ts'
 import { rateLimited } from '../rate-headers.ts'
 import type { Holder, WorkspaceState } from './authority.ts'
 import type { LoadedAction } from './catalogue.ts'
@@ -52,3 +53,14 @@ const told = (
   call.tellLimits(state)
   return isRefused ? rateLimited(state, now) : null
 }
+
+export const tokenExhausted = () =>
+  new ApiError('token_exhausted', 'This token has no uses left; ask for a new one')
+
+export const executionLimitReached = (limit: number, now: Date) =>
+  new ApiError('execution_limit_reached', `The ${limit} executions of this month are used up`, {
+    feature: 'monthly_executions',
+    limit,
+    current_usage: limit,
+    reset_at: startOfMonth(now, 1).toISOString(),
+  })

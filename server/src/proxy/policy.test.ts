@@ -263,6 +263,7 @@ test('asks every level, and names the rule that refuses without repeating the va
   const refused = decide(levels, { amount: 2001 }, noon)
   expect(refused).toEqual({
     allowed: false,
+    constraint: { path: '/amount', op: 'max', value: 2000 },
     rule: 'token.constraints.1',
     path: '/amount',
     accepted: 2000,

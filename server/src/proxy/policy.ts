@@ -1,5 +1,6 @@
 import type { Constraint } from '@narrowapi/contract'
 import { ApiError } from '../errors.ts'
+import { keysOf } from './policy-pointer.ts'
 import { type Rule, toRule } from './policy-rule.ts'
 import { compileSchema, type JsonSchema } from './schema.ts'
 import { isSchemaObject, subschemas } from './schema-keywords.ts'
@@ -14,7 +15,14 @@ export type Level = {
 /** `rule` and `matched` name constraints by where they are written, such as `token.constraints.0`. */
 export type Decision =
   | { allowed: true; matched: string[] }
-  | { allowed: false; rule: string; path: string; accepted: unknown; message: string }
+  | {
+      allowed: false
+      constraint: Constraint
+      rule: string
+      path: string
+      accepted: unknown
+      message: string
+    }
 
 /**
  * Whether the constraints of every level hold for an input that is already valid. One that does not hold
@@ -25,10 +33,10 @@ export const decide = (levels: readonly Level[], input: unknown, now: Date): Dec
   const matched: string[] = []
   for (const { name, constraints } of levels) {
     const rules = rulesOf(constraints)
-    for (let i = 0; i < rules.length; i++) {
+    for (const [i, constraint] of constraints.entries()) {
       const refusal = rules[i]?.(input, '', now)
       const rule = `${name}.constraints.${i}`
-      if (refusal) return { allowed: false, rule, ...refusal }
+      if (refusal) return { allowed: false, constraint, rule, ...refusal }
       matched.push(rule)
     }
   }
@@ -60,6 +68,22 @@ export const mergeFixed = (input: unknown, fixed: Fields): unknown => {
     throw new ApiError('validation_failed', 'Leave out the fields whose values are fixed', { details })
   }
   return { ...input, ...fixed }
+}
+
+/** What is said of a fixed input tells of its value. */
+export const namesInput = (constraint: Constraint, fixed: Fields): boolean => {
+  if (constraint.op === 'not') return namesInput(constraint.constraint, fixed)
+  if (constraint.op === 'any_of') return constraint.constraints.some((inner) => namesInput(inner, fixed))
+  if (constraint.op === 'time_window') return false
+  const isFixed = (path: string) => Object.hasOwn(fixed, keysOf(path)[0] ?? '')
+  switch (constraint.op) {
+    case 'le_field':
+    case 'ge_field':
+    case 'eq_field':
+      return isFixed(constraint.path) || isFixed(constraint.value)
+    default:
+      return isFixed(constraint.path)
+  }
 }
 
 /** Refuses fixed input that no call could be made with: unknown names, or values their schemas refuse. */

@@ -39,6 +39,15 @@ describe('shaping an output', () => {
     expect(shapeOutput('text', { fields: ['id'], redact: null })).toBeNull()
   })
 
+  test.each([
+    [['user.email'], { 'user.email': '[redacted]', user: { email: '[redacted]', id: 1 }, 'user.id': 2 }],
+    [['user'], { 'user.email': '[redacted]', user: '[redacted]', 'user.id': '[redacted]' }],
+    [['user.email.x'], { 'user.email': 'a@b.c', user: { email: 'a@b.c', id: 1 }, 'user.id': 2 }],
+  ])('hides %j also where a name of the answer has the dot in it', (redact, expected) => {
+    const flat = { 'user.email': 'a@b.c', user: { email: 'a@b.c', id: 1 }, 'user.id': 2 }
+    expect(shapeOutput(flat, { fields: null, redact })).toEqual(expected)
+  })
+
   test('treats prototype names as data', () => {
     const value = JSON.parse('{"__proto__":{"a":1},"constructor":2}')
     expect(JSON.stringify(shapeOutput(value, { fields: ['__proto__.a'], redact: null }))).toBe(
@@ -137,6 +146,8 @@ describe('the schema shown of an answer', () => {
         uniqueItems: true,
         items: { type: 'object', properties: { name: { type: 'string' } } },
       },
+      'owner.age': { type: 'integer' },
+      counts: { type: 'object', additionalProperties: { type: 'integer' } },
     },
     required: ['id', 'owner', 'tags'],
     $defs: { item: { type: 'object', properties: { price: { type: 'integer' } } } },
@@ -146,6 +157,8 @@ describe('the schema shown of an answer', () => {
     owner: { name: 'Ada', iban: 'DE00' },
     items: [{ price: 3 }],
     tags: [{ name: 'a' }, { name: 'b' }],
+    'owner.age': 36,
+    counts: { 'a.b': 1 },
     more: 1,
   }
 
@@ -155,6 +168,7 @@ describe('the schema shown of an answer', () => {
     { fields: ['owner'], redact: ['owner.iban'] },
     { fields: ['items.price', 'tags.name', 'more', 'unknown.deep'], redact: null },
     { fields: null, redact: ['owner.iban', 'tags.name', 'items.price', 'missing'] },
+    { fields: null, redact: ['owner.age', 'counts.a.b'] },
   ])('is one that every answer fits after the policy: %o', (policy) => {
     const shown = shapeOutputSchema(schema, policy)
     expect(compileSchema(shown)(shapeOutput(answer, policy))).toBeNull()

@@ -7,7 +7,7 @@ import { isRecord, ownValue } from './template-schema.ts'
 export type OutputPolicy = {
   /** Dotted paths to keep; null keeps everything. Arrays are entered: `data.items.name`. */
   fields: readonly string[] | null
-  /** Dotted paths whose values become `[redacted]`. */
+  /** Dotted paths whose values become `[redacted]`, also where a name of the answer has the dots in it. */
   redact: readonly string[] | null
 }
 
@@ -150,11 +150,20 @@ const hideInSchema = (schema: unknown, tree: PathTree): JsonSchema => {
   if (schema.type === 'array')
     return { ...schema, uniqueItems: false, items: hideInSchema(schema.items, tree) }
   const { properties } = membersOf(schema)
-  const changed = [...tree].map(([key, below]): [string, unknown] => {
-    const member = ownValue(properties, key) ?? {}
-    return [key, below.size === 0 ? { const: redacted } : hideInSchema(member, below)]
+  const names = new Set([...tree.keys(), ...Object.keys(properties)])
+  const changed = [...names].flatMap((name): [string, unknown][] => {
+    const below = hiddenAt(tree, name)
+    if (!below) return []
+    const member = ownValue(properties, name) ?? {}
+    return [[name, below.size === 0 ? { const: redacted } : hideInSchema(member, below)]]
   })
-  return { ...schema, properties: { ...properties, ...Object.fromEntries(changed) } }
+  const { additionalProperties } = schema
+  return {
+    ...schema,
+    properties: { ...properties, ...Object.fromEntries(changed) },
+    // Names with dots that are hidden among them cannot be listed.
+    ...(isRecord(additionalProperties) && { additionalProperties: true }),
+  }
 }
 
 /** An object or array and nothing else, described in its own place. */
@@ -215,9 +224,24 @@ const hide = (value: unknown, tree: PathTree): unknown => {
   if (!isRecord(value) || isExact(value)) return value
   return Object.fromEntries(
     Object.entries(value).map(([key, member]) => {
-      const below = tree.get(key)
+      const below = hiddenAt(tree, key)
       if (!below) return [key, member]
       return [key, below.size === 0 ? redacted : hide(member, below)]
     }),
   )
+}
+
+/**
+ * What is hidden at a member: a name that has dots in it stands where a path of these names would lead, because
+ * nothing else could name it, and what was meant must not be shown.
+ */
+const hiddenAt = (tree: PathTree, name: string): PathTree | undefined => {
+  if (!name.includes('.')) return tree.get(name)
+  let node = tree
+  for (const key of name.split('.')) {
+    const next = node.get(key)
+    if (!next || next.size === 0) return next
+    node = next
+  }
+  return node
 }

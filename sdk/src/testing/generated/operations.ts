@@ -119,7 +119,7 @@ export const operations: { readonly [Name in keyof OperationShapes]: OperationRo
   'x.manifest': {"method":"GET","path":"/x","auth":"token","answer":"Manifest","raises":["paused"]},
   'x.getExecution': {"method":"GET","path":"/x/executions/{id}","auth":"token","answer":"Execution","raises":["not_found","paused"]},
   'x.get': {"method":"GET","path":"/x/{action_id}","auth":"token","answer":"Callable","raises":["not_found","paused","sunset"]},
-  'x.dryRun': {"method":"POST","path":"/x/{action_id}/dry-run","auth":"token","answer":"DryRun","raises":["not_found","paused","sunset","token_exhausted"]},
+  'x.dryRun': {"method":"POST","path":"/x/{action_id}/dry-run","auth":"token","answer":"DryRun","raises":["not_found","paused","sunset","token_exhausted","execution_limit_reached","upstream_auth_failed","upstream_blocked"]},
   'x.execute': {"method":"POST","path":"/x/{action_id}","auth":"token","answer":"UpstreamAnswer","raises":["paused","not_found","sunset","policy_denied","execution_limit_reached","token_exhausted","upstream_error","upstream_auth_failed","upstream_blocked","invalid_upstream_response","upstream_outcome_unknown","upstream_timeout"]},
   'secrets.list': {"method":"GET","path":"/api/v1/secrets","scope":"secrets:read","answer":"Secret","paged":true,"raises":["invalid_cursor"]},
   'secrets.create': {"method":"POST","path":"/api/v1/secrets","scope":"secrets:write","audit":"secret.created","status":201,"answer":"Secret","versioned":true},

@@ -3,6 +3,7 @@ import { commonFilters } from '../../db/filters.ts'
 import { type Keyset, keysetClauses } from '../../db/keyset.ts'
 import type { Sql } from '../../db/sql.ts'
 import { ApiError } from '../../errors.ts'
+import { exactly } from '../../proxy/answer-text.ts'
 
 export type ExecutionFilters = {
   action_id?: string | undefined
@@ -16,10 +17,23 @@ export type ExecutionFilters = {
 
 const columns = (sql: Sql) => sql`
   id, 'execution' as object, workspace_id, 'action' as kind, status, source, action_id, version, token_id, input,
-  output, error, upstream, decision, started_at, completed_at, duration_ms, created_at, updated_at`
+  output::text as output, error, upstream, decision, started_at, completed_at, duration_ms, created_at, updated_at`
 
-export const listExecutions = (sql: Sql, workspaceId: string, filters: ExecutionFilters, keyset: Keyset) =>
-  sql<Execution[]>`
+/** The output as text: the driver would make doubles of all its numbers, and an id of 64 bits is none. */
+type ExecutionRow = Omit<Execution, 'output'> & { output: string | null }
+
+const toExecution = ({ output, ...row }: ExecutionRow): Execution => ({
+  ...row,
+  output: output === null ? null : exactly(output, JSON.parse(output)),
+})
+
+export const listExecutions = async (
+  sql: Sql,
+  workspaceId: string,
+  filters: ExecutionFilters,
+  keyset: Keyset,
+): Promise<Execution[]> => {
+  const rows = await sql<ExecutionRow[]>`
     select ${columns(sql)}
     from executions
     where workspace_id = ${workspaceId}
@@ -30,6 +44,8 @@ export const listExecutions = (sql: Sql, workspaceId: string, filters: Execution
       ${filters.error ? sql`and error->>'code' = ${filters.error}` : sql``}
       ${commonFilters(sql, { created_after: filters.created_after, created_before: filters.created_before })}
       ${keysetClauses(sql, keyset)}`
+  return rows.map(toExecution)
+}
 
 export const getExecution = async (
   sql: Sql,
@@ -37,14 +53,14 @@ export const getExecution = async (
   id: string,
   owner: { action_id?: string; token_id?: string } = {},
 ): Promise<Execution> => {
-  const [execution] = await sql<Execution[]>`
+  const [execution] = await sql<ExecutionRow[]>`
     select ${columns(sql)}
     from executions
     where workspace_id = ${workspaceId} and id = ${id}
       ${owner.action_id ? sql`and action_id = ${owner.action_id}` : sql``}
       ${owner.token_id ? sql`and token_id = ${owner.token_id}` : sql``}`
   if (!execution) throw new ApiError('not_found', 'There is no execution with this id')
-  return execution
+  return toExecution(execution)
 }
 
 /** Whether an action, perhaps deleted by now, ever ran. */

@@ -1,13 +1,15 @@
 import type { Callable } from '@narrowapi/contract'
+import { startOfMonth } from '../../db/months.ts'
 import { readWorkspace } from '../../db/transaction.ts'
-import { ApiError } from '../../errors.ts'
 import type { HandlersOf, TokenCtx } from '../../http/handlers.ts'
 import type { HeldGrant } from '../../proxy/authority.ts'
 import { findCallable, isSunset, paused } from '../../proxy/callable.ts'
 import type { LoadedAction } from '../../proxy/catalogue.ts'
+import { executionLimitReached, tokenExhausted } from '../../proxy/limits.ts'
 import { preview } from '../../proxy/preview.ts'
+import { readyOf, secretOf } from '../../proxy/ready.ts'
 import { getExecution } from '../executions/public.ts'
-import { fixedInputOf, type Uses, usesOf } from './queries.ts'
+import { executionsSince, fixedInputOf, type Uses, usesOf } from './queries.ts'
 import { callableOf, ownExecution, usesLeft, usesLeftOf } from './rules.ts'
 
 export const x: HandlersOf<'x'> = {
@@ -44,8 +46,10 @@ export const x: HandlersOf<'x'> = {
   async dryRun({ params, body }, ctx) {
     const { action, grant } = await callable(ctx, params.action_id)
     const previewed = preview(ctx.holder, action, grant, body, ctx.clock.now(), { hidesFixed: true })
-    if (previewed.allowed && usesLeftOf(grant, ctx.holder, await loadUses(ctx)) === 0)
-      throw new ApiError('token_exhausted', 'This token has no uses left; ask for a new one')
+    if (previewed.allowed) {
+      await checkCounters(ctx, grant)
+      await checkReady(ctx, action)
+    }
     return { status: 200, body: previewed }
   },
 
@@ -74,6 +78,28 @@ const callable = async (
   if (!granted || refusal) throw refusal
   return granted
 }
+
+/** Whether a call could take what it must. */
+const checkCounters = async (ctx: TokenCtx, grant: HeldGrant): Promise<void> => {
+  const { holder, deps, clock } = ctx
+  if (usesLeftOf(grant, holder, await loadUses(ctx)) === 0) throw tokenExhausted()
+  const { monthlyExecutions: limit } = holder.workspace
+  if (limit === null) return
+  const now = clock.now()
+  const used = await readWorkspace(deps.app, holder.workspaceId, (sql) =>
+    executionsSince(sql, holder.workspaceId, startOfMonth(now).toISOString()),
+  )
+  if (used >= limit) throw executionLimitReached(limit, now)
+}
+
+/** Whether a call could be sent, as far as that lies with the operator. */
+const checkReady = async ({ deps, holder, clock }: TokenCtx, action: LoadedAction): Promise<void> => {
+  const secret = await secretOf(deps.catalogue, holder.workspaceId, action)
+  readyOf(holder.workspace, action.compiled, anyRequest, secret, clock.now().toISOString())
+}
+
+/** Where a secret goes and whether it can be sent there is the same for every request of an action. */
+const anyRequest = { origin: '', method: '', path: '/', headers: [], body: null }
 
 const loadUses = ({ holder, deps }: TokenCtx): Promise<Uses> =>
   readWorkspace(deps.app, holder.workspaceId, (sql) => usesOf(sql, holder.workspaceId, holder.id))

@@ -11,6 +11,16 @@ export const usesOf = async (sql: Sql, workspaceId: string, tokenId: string): Pr
   return { token: rows[0]?.token_uses ?? 0, grants: new Map(rows.map((row) => [row.action_id, row.uses])) }
 }
 
+/** How many executions a workspace has had since the beginning of a month. */
+export const executionsSince = async (sql: Sql, workspaceId: string, monthStart: string): Promise<number> => {
+  const [row] = await sql<{ used: number }[]>`
+    select used
+    from counters
+    where workspace_id = ${workspaceId} and subject_type = 'workspace' and subject_id = ${workspaceId}
+      and feature = 'monthly_executions' and window_start = ${monthStart}::timestamptz`
+  return row?.used ?? 0
+}
+
 /** What an action fixed in a version; undefined when there is no such action any more. */
 export const fixedInputOf = async (
   sql: Sql,

@@ -1,8 +1,8 @@
-import type { Callable, Constraint, Execution } from '@narrowapi/contract'
+import type { Callable, Execution } from '@narrowapi/contract'
 import type { HeldGrant, Holder } from '../../proxy/authority.ts'
 import type { LoadedAction } from '../../proxy/catalogue.ts'
 import { fixedFor } from '../../proxy/judge.ts'
-import { keysOf } from '../../proxy/policy-pointer.ts'
+import { namesInput } from '../../proxy/policy.ts'
 import { shapeOutputSchema } from '../../proxy/redact-output.ts'
 import { shownSchema } from '../../proxy/schema.ts'
 import { isRecord } from '../../proxy/template-schema.ts'
@@ -57,22 +57,6 @@ export const ownExecution = (
 }
 
 type Fixed = Readonly<Record<string, unknown>> | null
-
-/** What is said of a fixed input tells of its value. */
-const namesInput = (constraint: Constraint, fixed: NonNullable<Fixed>): boolean => {
-  if (constraint.op === 'not') return namesInput(constraint.constraint, fixed)
-  if (constraint.op === 'any_of') return constraint.constraints.some((inner) => namesInput(inner, fixed))
-  if (constraint.op === 'time_window') return false
-  const isFixed = (path: string) => Object.hasOwn(fixed, keysOf(path)[0] ?? '')
-  switch (constraint.op) {
-    case 'le_field':
-    case 'ge_field':
-    case 'eq_field':
-      return isFixed(constraint.path) || isFixed(constraint.value)
-    default:
-      return isFixed(constraint.path)
-  }
-}
 
 /** What is left of a limit; null when there is none. */
 export const usesLeft = (limit: number | null, used: number): number | null =>
