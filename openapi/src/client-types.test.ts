@@ -71,7 +71,7 @@ test('says of an operation what it takes, raises and looks like', () => {
    * It stays.
    *
    * @param body What to create.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with a code of {@link Operations}
    * @deprecated
 `)

@@ -53,7 +53,7 @@ const toMethod = (document: Document, { noun, name, operation }: Found, route: R
       name: 'options',
       optional: true,
       type: 'RequestOptions',
-      description: 'What differs for this call',
+      description: 'For this call',
     },
   ]
   const signature = [...parameters.map(({ type }) => type), answered].join(' ')

@@ -1724,7 +1724,7 @@ export interface ActionsOperations {
    * The actions of the workspace, newest first. Needs the scope `actions:read`.
    *
    * @param query Filters, order and size of the pages.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `invalid_cursor` or a code of {@link Operations}
    * @example
    * ```ts
@@ -1743,7 +1743,7 @@ export interface ActionsOperations {
    * `secret_id`. Needs the scope `actions:write`.
    *
    * @param body What to create.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `action_limit_reached`, `conflict` or a code of {@link Operations}
    * @example
    * ```ts
@@ -1772,7 +1772,7 @@ export interface ActionsOperations {
    *
    * @param id Id of the action.
    * @param query Which fields to answer.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `not_found` or a code of {@link Operations}
    * @example
    * ```ts
@@ -1793,7 +1793,7 @@ export interface ActionsOperations {
    *
    * @param id Id of the action.
    * @param body What to change; the rest stays.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `action_limit_reached`, `not_found`, `conflict`, `version_conflict`,
    * `invalid_state` or a code of {@link Operations}
    * @example
@@ -1810,7 +1810,7 @@ export interface ActionsOperations {
    * Needs the scope `actions:delete`.
    *
    * @param id Id of the action.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `not_found`, `version_conflict` or a code of {@link Operations}
    * @example
    * ```ts
@@ -1826,7 +1826,7 @@ export interface ActionsOperations {
    *
    * @param id Id of the action.
    * @param query Filters, order and size of the pages.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `invalid_cursor`, `not_found` or a code of {@link Operations}
    * @example
    * ```ts
@@ -1846,7 +1846,7 @@ export interface ActionsOperations {
    *
    * @param id Id of the action.
    * @param version Number of the version.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `not_found`, `version_conflict` or a code of {@link Operations}
    * @example
    * ```ts
@@ -1861,7 +1861,7 @@ export interface ActionsOperations {
    * What callers send and get, as JSON Schema 2020-12. Needs the scope `actions:read`.
    *
    * @param id Id of the action.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `not_found` or a code of {@link Operations}
    * @example
    * ```ts
@@ -1878,7 +1878,7 @@ export interface ActionsOperations {
    *
    * @param id Id of the action.
    * @param body What to send.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `not_found` or a code of {@link Operations}
    * @example
    * ```ts
@@ -1895,7 +1895,7 @@ export interface ActionsOperations {
    *
    * @param id Id of the action.
    * @param body What to send.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `not_found` or a code of {@link Operations}
    * @example
    * ```ts
@@ -1911,7 +1911,7 @@ export interface ActionsOperations {
    *
    * @param id Id of the action.
    * @param query Filters, order and size of the pages.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `invalid_cursor`, `not_found` or a code of {@link Operations}
    * @example
    * ```ts
@@ -1932,7 +1932,7 @@ export interface ActionsOperations {
    * @param id Id of the action.
    * @param executionId Id of the execution.
    * @param query Which fields to answer.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `not_found` or a code of {@link Operations}
    * @example
    * ```ts
@@ -1958,7 +1958,7 @@ export interface TokensOperations {
    * Revoked ones are left out unless `status` asks for them. Needs the scope `tokens:read`.
    *
    * @param query Filters, order and size of the pages.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `invalid_cursor` or a code of {@link Operations}
    * @example
    * ```ts
@@ -1976,7 +1976,7 @@ export interface TokensOperations {
    * The answer holds the token once. It may run only the actions it names. Needs the scope `tokens:write`.
    *
    * @param body What to create.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with a code of {@link Operations}
    * @example
    * ```ts
@@ -2002,7 +2002,7 @@ export interface TokensOperations {
    *
    * @param id Id of the token.
    * @param query Which fields to answer.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `not_found` or a code of {@link Operations}
    * @example
    * ```ts
@@ -2021,7 +2021,7 @@ export interface TokensOperations {
    * No call that starts a second after the answer is sent. Needs the scope `tokens:delete`.
    *
    * @param id Id of the token.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `not_found` or a code of {@link Operations}
    * @example
    * ```ts
@@ -2038,7 +2038,7 @@ export interface TokensOperations {
    *
    * @param id Id of the token.
    * @param body What to send.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `not_found`, `invalid_state` or a code of {@link Operations}
    * @example
    * ```ts
@@ -2056,7 +2056,7 @@ export interface ExecutionsOperations {
    * Every run and refused run of the workspace, newest first. Needs the scope `executions:read`.
    *
    * @param query Filters, order and size of the pages.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `invalid_cursor` or a code of {@link Operations}
    * @example
    * ```ts
@@ -2075,7 +2075,7 @@ export interface ExecutionsOperations {
    *
    * @param id Id of the execution.
    * @param query Which fields to answer.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `not_found` or a code of {@link Operations}
    * @example
    * ```ts
@@ -2099,7 +2099,7 @@ export interface XOperations {
    *
    * Each action with its schema, its constraints and what is left of its limits.
    *
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `paused` or a code of {@link Operations}
    * @example
    * ```ts
@@ -2115,7 +2115,7 @@ export interface XOperations {
    * when its action is gone.
    *
    * @param id Id of the execution.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `paused`, `not_found` or a code of {@link Operations}
    * @example
    * ```ts
@@ -2130,7 +2130,7 @@ export interface XOperations {
    * By id or slug.
    *
    * @param actionId Id or slug of the action.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `paused`, `not_found`, `sunset` or a code of {@link Operations}
    * @example
    * ```ts
@@ -2148,7 +2148,7 @@ export interface XOperations {
    *
    * @param actionId Id or slug of the action.
    * @param body What to send.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `policy_denied`, `paused`, `execution_limit_reached`, `token_exhausted`,
    * `not_found`, `sunset`, `upstream_error`, `upstream_auth_failed`, `upstream_blocked`,
    * `invalid_upstream_response`, `upstream_outcome_unknown`, `upstream_timeout` or a code of {@link
@@ -2169,7 +2169,7 @@ export interface XOperations {
    *
    * @param actionId Id or slug of the action.
    * @param body What to send.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `paused`, `execution_limit_reached`, `token_exhausted`, `not_found`,
    * `sunset`, `upstream_auth_failed`, `upstream_blocked` or a code of {@link Operations}
    * @example
@@ -2188,7 +2188,7 @@ export interface SecretsOperations {
    * Names, types and versions; never values. Needs the scope `secrets:read`.
    *
    * @param query Filters, order and size of the pages.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `invalid_cursor` or a code of {@link Operations}
    * @example
    * ```ts
@@ -2206,7 +2206,7 @@ export interface SecretsOperations {
    * Stores the value encrypted. Name it in an action with `secret_id`. Needs the scope `secrets:write`.
    *
    * @param body What to create.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with a code of {@link Operations}
    * @example
    * ```ts
@@ -2222,7 +2222,7 @@ export interface SecretsOperations {
    *
    * @param id Id of the secret.
    * @param query Which fields to answer.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `not_found` or a code of {@link Operations}
    * @example
    * ```ts
@@ -2243,7 +2243,7 @@ export interface SecretsOperations {
    *
    * @param id Id of the secret.
    * @param body What to change; the rest stays.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `not_found`, `version_conflict` or a code of {@link Operations}
    * @example
    * ```ts
@@ -2259,7 +2259,7 @@ export interface SecretsOperations {
    * `secrets:delete`.
    *
    * @param id Id of the secret.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `not_found`, `version_conflict`, `in_use` or a code of {@link
    * Operations}
    * @example
@@ -2278,7 +2278,7 @@ export interface ApiKeysOperations {
    * Revoked ones are left out unless `status` asks for them. Needs the scope `api-keys:read`.
    *
    * @param query Filters, order and size of the pages.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `invalid_cursor` or a code of {@link Operations}
    * @example
    * ```ts
@@ -2297,7 +2297,7 @@ export interface ApiKeysOperations {
    * `api-keys:write`.
    *
    * @param body What to create.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with a code of {@link Operations}
    * @example
    * ```ts
@@ -2313,7 +2313,7 @@ export interface ApiKeysOperations {
    *
    * @param id Id of the API key.
    * @param query Which fields to answer.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `not_found` or a code of {@link Operations}
    * @example
    * ```ts
@@ -2333,7 +2333,7 @@ export interface ApiKeysOperations {
    * long: without it everybody would be locked out. Needs the scope `api-keys:delete`.
    *
    * @param id Id of the API key.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `not_found`, `in_use` or a code of {@link Operations}
    * @example
    * ```ts
@@ -2351,7 +2351,7 @@ export interface WorkspacesOperations {
    * The workspaces your key can see: a workspace key sees its own. Needs the scope `workspaces:read`.
    *
    * @param query Filters, order and size of the pages.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `invalid_cursor` or a code of {@link Operations}
    * @example
    * ```ts
@@ -2370,7 +2370,7 @@ export interface WorkspacesOperations {
    *
    * @param id Id of the workspace.
    * @param query Which fields to answer.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `not_found` or a code of {@link Operations}
    * @example
    * ```ts
@@ -2391,7 +2391,7 @@ export interface WorkspacesOperations {
    *
    * @param id Id of the workspace.
    * @param body What to change; the rest stays.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `not_found` or a code of {@link Operations}
    * @example
    * ```ts
@@ -2407,7 +2407,7 @@ export interface WorkspacesOperations {
    * the scope `workspaces:write`.
    *
    * @param id Id of the workspace.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `not_found` or a code of {@link Operations}
    * @example
    * ```ts
@@ -2423,7 +2423,7 @@ export interface WorkspacesOperations {
    * `workspaces:write`.
    *
    * @param id Id of the workspace.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `not_found` or a code of {@link Operations}
    * @example
    * ```ts
@@ -2441,7 +2441,7 @@ export interface AuditOperations {
    * Who changed what, newest first. Needs the scope `audit:read`.
    *
    * @param query Filters, order and size of the pages.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `invalid_cursor` or a code of {@link Operations}
    * @example
    * ```ts
@@ -2460,7 +2460,7 @@ export interface AuditOperations {
    *
    * @param id Id of the audit event.
    * @param query Which fields to answer.
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with `not_found` or a code of {@link Operations}
    * @example
    * ```ts
@@ -2481,7 +2481,7 @@ export interface HealthOperations {
    *
    * Answers as long as the process serves requests; looks at nothing else.
    *
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with a code of {@link Operations}
    * @example
    * ```ts
@@ -2495,7 +2495,7 @@ export interface HealthOperations {
    *
    * Asks the database, for two seconds at most; `unavailable` while it stops or cannot reach it.
    *
-   * @param options What differs for this call.
+   * @param options For this call.
    * @throws {NarrowApiError} with a code of {@link Operations}
    * @example
    * ```ts
