@@ -104,7 +104,6 @@ export const errorCodes = {
 } as const satisfies Record<string, { status: number; title: string; retryable: boolean }>
 
 export type ErrorCode = keyof typeof errorCodes
-export type ErrorStatus = (typeof errorCodes)[ErrorCode]['status']
 
 export const ErrorDetail = z
   .object({

@@ -13,7 +13,7 @@ export const idPrefixes = {
   secret: 'sec',
   audit_event: 'aud',
 } as const
-export type IdPrefix = (typeof idPrefixes)[keyof typeof idPrefixes]
+type IdPrefix = (typeof idPrefixes)[keyof typeof idPrefixes]
 
 export const id = (prefix: IdPrefix) =>
   z

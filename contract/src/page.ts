@@ -60,7 +60,7 @@ const choiceOf = (allowed: readonly string[]) => {
     }, 'must name each field once')
 }
 
-export const sortBy = <const F extends readonly string[]>(fields: F) =>
+const sortBy = <const F extends readonly string[]>(fields: F) =>
   choiceOf(fields.flatMap((field) => [field, `-${field}`]))
     .optional()
     .meta({

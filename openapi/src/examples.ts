@@ -1,6 +1,7 @@
 import { type ErrorCode, errorCodes, idPrefixes } from '@narrowapi/contract'
 import { errorExtras } from './error-examples.ts'
 import { errorCodesOf } from './error-schemas.ts'
+import { mapValues } from './map-values.ts'
 import { type Content, type Document, type Json, type NamedExample, nameOf, type Schema } from './openapi.ts'
 import type { Schemas } from './schemas.ts'
 
@@ -104,6 +105,3 @@ const ids: Record<string, string> = {
   request_id: `req_${ID}`,
   created_by: `${idPrefixes.api_key}_${ID}`,
 }
-
-const mapValues = <T, U>(record: Record<string, T>, map: (value: T) => U): Record<string, U> =>
-  Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]))

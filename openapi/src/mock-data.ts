@@ -1,6 +1,7 @@
 import { type ContractRoute, routesOf } from '@narrowapi/contract'
 import type { AppRouter } from '@ts-rest/core'
 import { exampleOf } from './examples.ts'
+import { mapValues } from './map-values.ts'
 import { type Method, toMethods } from './methods.ts'
 import { type Document, type Json, nameOf, type Operation, operationsOf, type Schema } from './openapi.ts'
 import { toParts } from './parts.ts'
@@ -200,6 +201,3 @@ const blankOf = (schema: Schema, schemas: Schemas, name: string): Json => {
 
 const mayBeNull = ({ type, anyOf = [] }: Schema): boolean =>
   (Array.isArray(type) && type.includes('null')) || anyOf.some((option) => option.type === 'null')
-
-const mapValues = <T, U>(record: Record<string, T>, map: (value: T) => U): Record<string, U> =>
-  Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]))

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { mapValues } from './map-values.ts'
 import { type Json, type Schema, schemaRef } from './openapi.ts'
 
 /** Which side of a schema is meant: what a caller may send, or what the server answers. */
@@ -81,9 +82,7 @@ const toOpenApi = (schema: Schema, io: Io): Schema => {
       ...rest,
       ...(anyOf && { anyOf: anyOf.map(each) }),
       ...(oneOf && { oneOf: oneOf.map(each) }),
-      ...(properties && {
-        properties: Object.fromEntries(Object.entries(properties).map(([name, part]) => [name, each(part)])),
-      }),
+      ...(properties && { properties: mapValues(properties, each) }),
       ...(items && { items: each(items) }),
       // A key is always a string; saying only that says nothing.
       ...(propertyNames && Object.keys(propertyNames).length > 1 && { propertyNames: each(propertyNames) }),

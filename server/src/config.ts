@@ -75,8 +75,10 @@ const Environment = z.object({
 /** Everything the server reads from the environment by itself. */
 export const variables: readonly string[] = Object.keys(Environment.shape)
 
-/** Whoever can reach the port of the callers must not find the figures there. 0 is a free port for each. */
-/** Each worker serves its figures on a port of its own, in a row. */
+/**
+ * Whoever can reach the port of the callers must not find the figures there, and each worker serves its own on the
+ * next port in a row. 0 is a free port for each.
+ */
 const Usable = Environment.refine(
   ({ PORT, METRICS_PORT = 0, NARROWAPI_WORKERS }) =>
     PORT === 0 || METRICS_PORT === 0 || PORT < METRICS_PORT || PORT >= METRICS_PORT + NARROWAPI_WORKERS,

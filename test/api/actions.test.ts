@@ -1,21 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { examples } from '../support/examples.ts'
 import { ask } from '../support/send.ts'
-import { type Actor, startTestServer, type TestServer } from '../support/server.ts'
-import { startUpstream, type Upstream } from '../support/upstream.ts'
+import type { Actor } from '../support/server.ts'
+import { serverAndUpstream } from '../support/server-and-upstream.ts'
 
-let server: TestServer
-let upstream: Upstream
-
-beforeAll(async () => {
-  server = await startTestServer()
-  upstream = await startUpstream()
-})
-
-afterAll(async () => {
-  await server.stop()
-  await upstream.stop()
-})
+const { server, upstream } = await serverAndUpstream()
 
 type Wanted = Parameters<Actor['narrow']['actions']['create']>[0]
 

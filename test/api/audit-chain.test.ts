@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto'
 import type { AuditAction, AuditEvent } from '@narrowapi/contract'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { createWorld, examples, type World } from '../support/examples.ts'
 import { send } from '../support/send.ts'
-import { startTestServer, type TestServer } from '../support/server.ts'
-import { startUpstream, type Upstream } from '../support/upstream.ts'
+import { serverAndUpstream } from '../support/server-and-upstream.ts'
 
 /**
  * The chain, checked by someone who has nothing but the documentation and the answers of the API: written
@@ -37,13 +36,10 @@ const faultsIn = (events: readonly AuditEvent[], head: { seq: number; hash: stri
   return last?.hash === head.hash && last.seq === head.seq ? faults : [...faults, 'the end is missing']
 }
 
-let server: TestServer
-let upstream: Upstream
+const { server, upstream } = await serverAndUpstream()
 let world: World
 
 beforeAll(async () => {
-  server = await startTestServer()
-  upstream = await startUpstream()
   world = await createWorld(server, upstream.url)
   const { narrow } = world.owner
   const metadata = { '\u{1F600}': 'caf\u00e9', '\uFFEE': '\u2028"\\\u0007', constructor: '' }
@@ -67,11 +63,6 @@ beforeAll(async () => {
     401,
   )
   await server.deps.refusals.drain()
-})
-
-afterAll(async () => {
-  await server.stop()
-  await upstream.stop()
 })
 
 const read = async <T>(path: string): Promise<T> => {

@@ -1,25 +1,17 @@
 import { contract, routesOf } from '@narrowapi/contract'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 import { createWorld, examples, idsOf, pathFor, type World } from '../support/examples.ts'
 import { type Answer, send } from '../support/send.ts'
-import { type Actor, startTestServer, type TestServer } from '../support/server.ts'
-import { startUpstream, type Upstream } from '../support/upstream.ts'
+import type { Actor } from '../support/server.ts'
+import { serverAndUpstream } from '../support/server-and-upstream.ts'
 
-let server: TestServer
-let upstream: Upstream
+const { server, upstream } = await serverAndUpstream()
 let world: World
 
 beforeAll(async () => {
-  server = await startTestServer()
-  upstream = await startUpstream()
   world = await createWorld(server, upstream.url)
   await fill(world)
-})
-
-afterAll(async () => {
-  await server.stop()
-  await upstream.stop()
 })
 
 /** At least three of everything, so that every list has a second page. */

@@ -1,20 +1,8 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { createEverything, examples } from '../support/examples.ts'
-import { startTestServer, type TestServer } from '../support/server.ts'
-import { startUpstream, type Upstream } from '../support/upstream.ts'
+import { serverAndUpstream } from '../support/server-and-upstream.ts'
 
-let server: TestServer
-let upstream: Upstream
-
-beforeAll(async () => {
-  server = await startTestServer()
-  upstream = await startUpstream()
-})
-
-afterAll(async () => {
-  await server.stop()
-  await upstream.stop()
-})
+const { server, upstream } = await serverAndUpstream()
 
 test('an action is called with its secret, and the secret is in nothing that can be read', async () => {
   const { action, token, execution } = await createEverything(server.owner, upstream.url, server.as)

@@ -1,31 +1,19 @@
 import { contract, routesOf } from '@narrowapi/contract'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { connect, type Pool } from '../../server/src/db/sql.ts'
 import { bodyFor, createWorld, examples, idsOf, pathFor, type World } from '../support/examples.ts'
 import { type Request, send } from '../support/send.ts'
-import { startTestServer, type TestServer } from '../support/server.ts'
+import { serverAndUpstream } from '../support/server-and-upstream.ts'
 import { stateOf, tenantTables } from '../support/state.ts'
-import { startUpstream, type Upstream } from '../support/upstream.ts'
 
 /** Two workspaces with one of everything each: A asks, B must not notice and must not be noticed. */
-let server: TestServer
-let upstream: Upstream
+const { server, upstream } = await serverAndUpstream()
 let a: World
 let b: World
 
 beforeAll(async () => {
-  server = await startTestServer()
-  upstream = await startUpstream()
-  a = await createWorld(server, upstream.url).catch((e) => {
-    process.stderr.write(server.logs.filter((l) => l.includes('failed')).join(''))
-    throw e
-  })
+  a = await createWorld(server, upstream.url)
   b = await createWorld(server, upstream.url)
-})
-
-afterAll(async () => {
-  await server.stop()
-  await upstream.stop()
 })
 
 const routes = routesOf(contract).map(({ noun, name, route }) => ({ id: `${noun}.${name}`, route }))

@@ -3,7 +3,7 @@ import { createIds } from '../../server/src/ids.ts'
 import { createMetrics } from '../../server/src/metrics/metrics.ts'
 import { childTraceparent, traceOf } from '../../server/src/trace.ts'
 
-/** What being seen costs each call, in µs: `node test/bench/seeing.ts`. The best of several rounds, since others only add. */
+/** What being seen costs each call, in µs: `npx node test/bench/seeing.ts`. The best of several rounds, since others only add. */
 const metrics = createMetrics(() => performance.now())
 const ids = createIds(Date.now, randomBytes)
 const actions = Array.from({ length: 50 }, () => ids.next('act'))

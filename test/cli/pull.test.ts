@@ -5,9 +5,10 @@ import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { type Actor, startTestServer, type TestServer } from '../support/server.ts'
-import { json, startUpstream, type Upstream } from '../support/upstream.ts'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Actor } from '../support/server.ts'
+import { serverAndUpstream } from '../support/server-and-upstream.ts'
+import { json } from '../support/upstream.ts'
 import { createProject, type Project, type Ran, runNode } from './project.ts'
 
 const command = fileURLToPath(new URL('../../sdk/cli/src/main.ts', import.meta.url))
@@ -15,15 +16,9 @@ const command = fileURLToPath(new URL('../../sdk/cli/src/main.ts', import.meta.u
 // Compilers are slow where many tests run at once.
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 })
 
-let server: TestServer
-let upstream: Upstream
+const { server, upstream } = await serverAndUpstream()
 let owner: Actor
 let project: Project
-
-beforeAll(async () => {
-  server = await startTestServer()
-  upstream = await startUpstream()
-})
 
 beforeEach(async () => {
   owner = await server.newWorkspace()
@@ -32,11 +27,6 @@ beforeEach(async () => {
 })
 
 afterEach(() => project.remove())
-
-afterAll(async () => {
-  await server.stop()
-  await upstream.stop()
-})
 
 type CreateAction = Parameters<Actor['narrow']['actions']['create']>[0]
 

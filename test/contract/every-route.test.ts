@@ -1,12 +1,11 @@
 import { contract, errorCodes, honoursIdempotencyKey, routesOf, scopes } from '@narrowapi/contract'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { expectAsPromised } from '../support/contract-check.ts'
 import { bodyFor, createWorld, idsOf, pathFor, type World } from '../support/examples.ts'
-import { type Answer, type Request, send } from '../support/send.ts'
-import { startTestServer, type TestServer } from '../support/server.ts'
+import { type Answer, type Request, send, withoutRequestId } from '../support/send.ts'
+import { serverAndUpstream } from '../support/server-and-upstream.ts'
 import { stateOf } from '../support/state.ts'
-import { startUpstream, type Upstream } from '../support/upstream.ts'
 
 /**
  * What is true of every route, held for every route of the contract. There is no list of exceptions: what does
@@ -19,24 +18,16 @@ const routes = routesOf(contract).map(({ noun, name, route }) => {
 })
 type Route = (typeof routes)[number]
 
-let server: TestServer
-let upstream: Upstream
+const { server, upstream } = await serverAndUpstream()
 let mine: World
 let theirs: World
 /** Texts that no answer may hold: credentials after they were shown, their hashes, and secrets. */
 let unspeakable: string[]
 
 beforeAll(async () => {
-  server = await startTestServer()
-  upstream = await startUpstream()
   mine = await createWorld(server, upstream.url)
   theirs = await createWorld(server, upstream.url)
   unspeakable = await secretsOf([mine, theirs])
-})
-
-afterAll(async () => {
-  await server.stop()
-  await upstream.stop()
 })
 
 const secretsOf = async (worlds: readonly World[]): Promise<string[]> => {
@@ -88,11 +79,6 @@ const eventsOf = (workspaceId: string) => server.database.sql<
   from audit_events
   where workspace_id = ${workspaceId} and action <> 'credential.refused'
   order by seq`
-
-const withoutRequestId = ({ status, text, headers }: Answer) => ({
-  status,
-  text: text.replaceAll(headers.get('x-request-id') ?? '', ''),
-})
 
 const shapeOf = (schema: unknown): Record<string, z.ZodType> =>
   // The members of a Zod object are Zod schemas.

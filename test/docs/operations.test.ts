@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { limits } from '@narrowapi/contract'
 import { parser } from '@prometheus-io/lezer-promql'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import { readConfig, variables } from '../../server/src/config.ts'
@@ -10,8 +10,7 @@ import { actionIdleMs, maxActions } from '../../server/src/metrics/calls.ts'
 import { call, callable } from '../proxy/calls.ts'
 import { type Exposed, parseExposition } from '../support/exposition.ts'
 import { ask } from '../support/send.ts'
-import { startTestServer, type TestServer } from '../support/server.ts'
-import { startUpstream, type Upstream } from '../support/upstream.ts'
+import { serverAndUpstream } from '../support/server-and-upstream.ts'
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
 const operations = read('docs/operations.md')
@@ -29,14 +28,11 @@ const table = (text: string, header: string): [first: string, second: string][] 
     })
 }
 
-let server: TestServer
-let upstream: Upstream
+const { server, upstream } = await serverAndUpstream({ environment: { METRICS_PORT: '0' } })
 let served: Map<string, Exposed>
 
-/** A server that has met one of everything that makes labels. */
+/** The server meets one of everything that makes labels. */
 beforeAll(async () => {
-  server = await startTestServer({ environment: { METRICS_PORT: '0' } })
-  upstream = await startUpstream()
   const { action, token } = await callable(server.owner, {
     target_url: upstream.url,
     method: 'POST',
@@ -46,11 +42,6 @@ beforeAll(async () => {
   await call(server, token, action.id, {})
   await ask(server.url, 'GET /healthz')
   served = parseExposition(await (await fetch(server.metricsUrl ?? '')).text())
-})
-
-afterAll(async () => {
-  await server.stop()
-  await upstream.stop()
 })
 
 /** Names of the labels that Prometheus sees, without the bucket's own. */

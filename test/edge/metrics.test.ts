@@ -1,26 +1,16 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { call, callable } from '../proxy/calls.ts'
 import { examples } from '../support/examples.ts'
 import { type Exposed, figure, parseExposition } from '../support/exposition.ts'
 import { exchange } from '../support/raw.ts'
 import { ask } from '../support/send.ts'
-import { startTestServer, type TestServer } from '../support/server.ts'
-import { json, startUpstream, type Upstream } from '../support/upstream.ts'
+import { startTestServer } from '../support/server.ts'
+import { serverAndUpstream } from '../support/server-and-upstream.ts'
+import { json } from '../support/upstream.ts'
 
-let server: TestServer
-let upstream: Upstream
-
-beforeAll(async () => {
-  server = await startTestServer({ environment: { METRICS_PORT: '0' } })
-  upstream = await startUpstream()
-})
-
-afterAll(async () => {
-  await server.stop()
-  await upstream.stop()
-})
+const { server, upstream } = await serverAndUpstream({ environment: { METRICS_PORT: '0' } })
 
 const scrapeText = async ({ metricsUrl } = server): Promise<string> => {
   if (metricsUrl === null) throw new Error('The server serves no figures')

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { callable } from '../proxy/calls.ts'
 import { createCluster, type TestCluster } from '../support/cluster.ts'
 import { ask } from '../support/send.ts'
 import { ownerKeyOf, ownerOf, type ServerProcess, startProcess } from '../support/server-process.ts'
@@ -17,13 +18,7 @@ beforeAll(async () => {
   upstream = await startUpstream()
   server = await startProcess({ environment: { DATABASE_URL: cluster.url() } })
   key = ownerKeyOf(server)
-  const narrow = ownerOf(server)
-  const action = await narrow.actions.create({
-    name: 'a',
-    target_url: upstream.url,
-    rate_limit_rpm: 1_000_000,
-  })
-  const { token } = await narrow.tokens.create({ name: 't', action_ids: [action.id] })
+  const { action, token } = await callable({ narrow: ownerOf(server) }, { target_url: upstream.url })
   call = { path: `POST /x/${action.id}`, token }
 })
 

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { connect } from '../../server/src/db/sql.ts'
 import { adapter } from '../../server/src/workers/jobs.ts'
+import { callable } from '../proxy/calls.ts'
 import { createCluster, type TestCluster } from '../support/cluster.ts'
 import { FaultProxy } from '../support/fault-proxy.ts'
 import { ask } from '../support/send.ts'
@@ -25,14 +26,8 @@ beforeAll(async () => {
   upstream = await startUpstream()
   server = await startProcess({ environment: { ...environment, DATABASE_URL: cluster.url(proxy.port) } })
   key = ownerKeyOf(server)
-  const narrow = ownerOf(server)
-  const action = await narrow.actions.create({
-    name: 'a',
-    target_url: upstream.url,
-    rate_limit_rpm: 1_000_000,
-  })
-  const { token, id } = await narrow.tokens.create({ name: 't', action_ids: [action.id] })
-  call = { path: `POST /x/${action.id}`, token, tokenId: id }
+  const { action, token, tokenId } = await callable({ narrow: ownerOf(server) }, { target_url: upstream.url })
+  call = { path: `POST /x/${action.id}`, token, tokenId }
 })
 
 afterAll(async () => {

@@ -1,17 +1,11 @@
 import { type Dictionary, parseList } from 'structured-headers'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { type Answered, call, callable, settableClock, tally } from '../proxy/calls.ts'
-import { startTestServer, type TestServer } from '../support/server.ts'
-import { echo, json, startUpstream, type Upstream } from '../support/upstream.ts'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { type Answered, call, callable, settableClock, tally, together } from '../proxy/calls.ts'
+import { serverAndUpstream } from '../support/server-and-upstream.ts'
+import { echo, json } from '../support/upstream.ts'
 
 const clock = settableClock('2026-05-10T12:00:00.000Z')
-let server: TestServer
-let upstream: Upstream
-
-beforeAll(async () => {
-  server = await startTestServer({ clock })
-  upstream = await startUpstream()
-})
+const { server, upstream } = await serverAndUpstream({ clock })
 
 beforeEach(() => {
   upstream.received = []
@@ -19,14 +13,6 @@ beforeEach(() => {
 })
 
 afterEach(() => clock.advance(3_600_000))
-
-afterAll(async () => {
-  await server.stop()
-  await upstream.stop()
-})
-
-const together = (count: number, work: () => Promise<Answered>) =>
-  Promise.all(Array.from({ length: count }, work))
 
 /** Both fields as a client with a parser of structured fields reads them (RFC 9651); a malformed one throws. */
 const readLimit = ({ headers }: Pick<Answered, 'headers'>) => {

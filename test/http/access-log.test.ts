@@ -1,23 +1,12 @@
 import { connect } from 'node:net'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { examples } from '../support/examples.ts'
 import { request } from '../support/raw.ts'
 import { ask } from '../support/send.ts'
-import { startTestServer, type TestServer } from '../support/server.ts'
-import { startUpstream, type Upstream } from '../support/upstream.ts'
+import { startTestServer } from '../support/server.ts'
+import { serverAndUpstream } from '../support/server-and-upstream.ts'
 
-let server: TestServer
-let upstream: Upstream
-
-beforeAll(async () => {
-  server = await startTestServer()
-  upstream = await startUpstream()
-})
-
-afterAll(async () => {
-  await server.stop()
-  await upstream.stop()
-})
+const { server, upstream } = await serverAndUpstream()
 
 type Line = Record<string, unknown>
 

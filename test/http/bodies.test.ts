@@ -1,21 +1,17 @@
 import { gzipSync } from 'node:zlib'
 import { ErrorBody } from '@narrowapi/contract'
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { examples } from '../support/examples.ts'
 import { exchange, type RawAnswer, request } from '../support/raw.ts'
 import { type Answer, ask } from '../support/send.ts'
-import { startTestServer, type TestServer } from '../support/server.ts'
-import { startUpstream, type Upstream } from '../support/upstream.ts'
+import { serverAndUpstream } from '../support/server-and-upstream.ts'
 
-let server: TestServer
-let upstream: Upstream
+const { server, upstream } = await serverAndUpstream()
 let actionId: string
 let token: string
 
 beforeAll(async () => {
-  server = await startTestServer()
-  upstream = await startUpstream()
   const action = await server.owner.narrow.actions.create({
     name: 'Take anything',
     target_url: `${upstream.url}/anything`,
@@ -24,11 +20,6 @@ beforeAll(async () => {
   })
   actionId = action.id
   token = (await server.owner.narrow.tokens.create(examples.token(actionId))).token
-})
-
-afterAll(async () => {
-  await server.stop()
-  await upstream.stop()
 })
 
 type Target = { line: string; credential: string; body: Record<string, unknown> }

@@ -1,31 +1,20 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { contract, ErrorBody, routesOf, type Scope, scopes } from '@narrowapi/contract'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Clock } from '../../server/src/clock.ts'
 import { checkCredential, credentialPattern, newCredential } from '../../server/src/credentials.ts'
 import { examples } from '../support/examples.ts'
 import { exchange, request } from '../support/raw.ts'
 import { ask } from '../support/send.ts'
-import { startTestServer, type TestServer } from '../support/server.ts'
-import { startUpstream, type Upstream } from '../support/upstream.ts'
+import type { TestServer } from '../support/server.ts'
+import { serverAndUpstream } from '../support/server-and-upstream.ts'
 
 const hour = 3_600_000
 
-let server: TestServer
-let upstream: Upstream
 /** How far the server's clock is ahead of ours. */
 let ahead = 0
 const clock: Clock = { now: () => new Date(Date.now() + ahead), monotonic: () => performance.now() }
-
-beforeAll(async () => {
-  server = await startTestServer({ clock })
-  upstream = await startUpstream()
-})
-
-afterAll(async () => {
-  await server.stop()
-  await upstream.stop()
-})
+const { server, upstream } = await serverAndUpstream({ clock })
 
 const at = (offsetMs: number): string => new Date(clock.now().getTime() + offsetMs).toISOString()
 

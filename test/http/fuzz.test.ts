@@ -1,15 +1,13 @@
 import { type ContractRoute, contract, ErrorBody, routesOf } from '@narrowapi/contract'
 import fc from 'fast-check'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 import { arbitraryOf, broken, type Known } from '../support/arbitrary.ts'
 import { createEverything, examples } from '../support/examples.ts'
 import { type Answer, ask } from '../support/send.ts'
-import { startTestServer, type TestServer } from '../support/server.ts'
-import { startUpstream, type Upstream } from '../support/upstream.ts'
+import { serverAndUpstream } from '../support/server-and-upstream.ts'
 
-let server: TestServer
-let upstream: Upstream
+const { server, upstream } = await serverAndUpstream()
 let token: string
 /** An action and an execution of it, as paths name them together. */
 let nested = { id: '', execution_id: '' }
@@ -17,8 +15,6 @@ let nested = { id: '', execution_id: '' }
 const pool = new Map<string, string[]>()
 
 beforeAll(async () => {
-  server = await startTestServer()
-  upstream = await startUpstream()
   upstream.answer = (_, res) => {
     res.setHeader('content-type', 'application/json')
     res.end('{"id":"re_1"}')
@@ -46,11 +42,6 @@ beforeAll(async () => {
   const execution = called.headers.get('x-execution-id') ?? ''
   pool.get('exec')?.push(execution)
   nested = { id: action.id, execution_id: execution }
-})
-
-afterAll(async () => {
-  await server.stop()
-  await upstream.stop()
 })
 
 const prefixOf = (id: string): string => id.slice(0, id.indexOf('_'))

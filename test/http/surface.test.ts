@@ -1,29 +1,21 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { contract, routesOf } from '@narrowapi/contract'
-import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { beforeAll, expect, inject, test } from 'vitest'
 import { connect as connectDatabase } from '../../server/src/db/sql.ts'
 import { createApp } from '../../server/src/http/app.ts'
 import { expectProblem } from '../support/contract-check.ts'
 import { createWorld, examples, idsOf, pathFor, type World } from '../support/examples.ts'
 import { exchange, request } from '../support/raw.ts'
-import { type Answer, send } from '../support/send.ts'
-import { startTestServer, type TestServer } from '../support/server.ts'
-import { startUpstream, type Upstream } from '../support/upstream.ts'
+import { send, withoutRequestId } from '../support/send.ts'
+import { startTestServer } from '../support/server.ts'
+import { serverAndUpstream } from '../support/server-and-upstream.ts'
 
-let server: TestServer
-let upstream: Upstream
+const { server, upstream } = await serverAndUpstream()
 let world: World
 
 beforeAll(async () => {
-  server = await startTestServer()
-  upstream = await startUpstream()
   world = await createWorld(server, upstream.url)
-})
-
-afterAll(async () => {
-  await server.stop()
-  await upstream.stop()
 })
 
 /** What is served beside the contract: texts for readers. */
@@ -43,11 +35,6 @@ const methodsOf = (path: string) => routes.filter((route) => route.path === path
 
 const asOwner = (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) =>
   send(server.url, method, path, { credential: world.owner.key, body, headers })
-
-const withoutRequestId = ({ status, text, headers }: Answer) => ({
-  status,
-  text: text.replaceAll(headers.get('x-request-id') ?? '', ''),
-})
 
 test('serves the routes of the contract and the documentation, and nothing else', () => {
   const registered = createApp(server.deps).router.stack.flatMap(({ route }) =>

@@ -1,27 +1,18 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { callable } from '../proxy/calls.ts'
 import { exchange } from '../support/raw.ts'
 import { ask } from '../support/send.ts'
-import { startTestServer, type TestServer } from '../support/server.ts'
+import { serverAndUpstream } from '../support/server-and-upstream.ts'
 import { callerSpan, callerTrace, traceCases } from '../support/trace-cases.ts'
-import { startUpstream, type Upstream } from '../support/upstream.ts'
 
-let server: TestServer
-let upstream: Upstream
+const { server, upstream } = await serverAndUpstream()
 let action: string
 let token: string
 
 beforeAll(async () => {
-  server = await startTestServer()
-  upstream = await startUpstream()
   const made = await callable(server.owner, { target_url: upstream.url, method: 'POST' })
   action = made.action.id
   token = made.token
-})
-
-afterAll(async () => {
-  await server.stop()
-  await upstream.stop()
 })
 
 /** A call with exactly these header lines, and what its upstream was told. */

@@ -1,24 +1,12 @@
 import type { paths } from '@narrowapi/openapi/types'
 import createClient from 'openapi-fetch'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { examples } from '../support/examples.ts'
-import { startTestServer, type TestServer } from '../support/server.ts'
-import { startUpstream, type Upstream } from '../support/upstream.ts'
+import { serverAndUpstream } from '../support/server-and-upstream.ts'
 
 // A client of other people's making, which knows nothing of this API but the types of its document.
 
-let server: TestServer
-let upstream: Upstream
-
-beforeAll(async () => {
-  server = await startTestServer()
-  upstream = await startUpstream()
-})
-
-afterAll(async () => {
-  await server.stop()
-  await upstream.stop()
-})
+const { server, upstream } = await serverAndUpstream()
 
 const clientOf = (credential: string) =>
   createClient<paths>({

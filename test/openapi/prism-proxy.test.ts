@@ -1,26 +1,15 @@
 import { fileURLToPath } from 'node:url'
 import { contract, routesOf } from '@narrowapi/contract'
 import { type Middleware, NarrowAPI } from '@narrowapi/sdk'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { story } from '../e2e/story.ts'
 import { startPrismProxy } from '../support/prism.ts'
-import { startTestServer, type TestServer } from '../support/server.ts'
-import { json, startUpstream, type Upstream } from '../support/upstream.ts'
+import { serverAndUpstream } from '../support/server-and-upstream.ts'
+import { json, startUpstream } from '../support/upstream.ts'
 
 const description = fileURLToPath(new URL('../../openapi/openapi.json', import.meta.url))
 
-let server: TestServer
-let upstream: Upstream
-
-beforeAll(async () => {
-  server = await startTestServer()
-  upstream = await startUpstream()
-})
-
-afterAll(async () => {
-  await server.stop()
-  await upstream.stop()
-})
+const { server, upstream } = await serverAndUpstream()
 
 test('the story touches every operation of the document', async () => {
   const touched = new Set<string>()

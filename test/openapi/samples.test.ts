@@ -6,8 +6,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Document, operationsOf } from '../../openapi/src/openapi.ts'
 import { createWorld, idsOf, type World } from '../support/examples.ts'
-import { startTestServer, type TestServer } from '../support/server.ts'
-import { startUpstream, type Upstream } from '../support/upstream.ts'
+import { serverAndUpstream } from '../support/server-and-upstream.ts'
 
 // Whoever pastes a sample into a shell or a file must get what it promises.
 
@@ -25,14 +24,11 @@ const samples = operationsOf(document).map(
 
 const run = promisify(execFile)
 const tests = fileURLToPath(new URL('../', import.meta.url))
+const { server, upstream } = await serverAndUpstream()
 let folder: string
-let server: TestServer
-let upstream: Upstream
 let world: World
 
 beforeAll(async () => {
-  server = await startTestServer()
-  upstream = await startUpstream()
   world = await newWorld()
   // Inside the workspace, where `@narrowapi/sdk` is found, and where Git and the compiler do not look.
   await mkdir(join(tests, 'dist'), { recursive: true })
@@ -40,11 +36,7 @@ beforeAll(async () => {
   await writeFile(join(folder, '.curlrc'), 'silent\nshow-error\nfail-with-body\n')
 })
 
-afterAll(async () => {
-  await server.stop()
-  await upstream.stop()
-  await rm(folder, { recursive: true })
-})
+afterAll(() => rm(folder, { recursive: true }))
 
 test('every operation has a sample for curl and one for the SDK', () => {
   expect(samples.length).toBeGreaterThan(40)

@@ -3,33 +3,25 @@ import { mkdir, mkdtemp, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, expect, inject, test } from 'vitest'
-import { startTestServer, type TestServer } from '../support/server.ts'
-import { json, startUpstream, type Upstream } from '../support/upstream.ts'
+import { beforeAll, expect, inject, test } from 'vitest'
+import { serverAndUpstream } from '../support/server-and-upstream.ts'
+import { json } from '../support/upstream.ts'
 import { packed, startProject } from './packed.ts'
 
 const run = promisify(execFile)
 const texts = ['README.md', 'skills/narrowapi-sdk/SKILL.md']
 const modules = fileURLToPath(new URL('../../node_modules', import.meta.url))
 
-let server: TestServer
-let upstream: Upstream
+const { server, upstream } = await serverAndUpstream()
 /** Has the packed SDK, and what the texts show beside it. */
 let project: string
 
 beforeAll(async () => {
-  server = await startTestServer()
-  upstream = await startUpstream()
   project = await startProject('sdk')
   for (const scope of ['@types', '@opentelemetry']) await mkdir(join(project, 'node_modules', scope))
   for (const module of ['@types/node', 'undici-types', '@opentelemetry/api'])
     await symlink(join(modules, module), join(project, 'node_modules', module))
 }, 120_000)
-
-afterAll(async () => {
-  await server.stop()
-  await upstream.stop()
-})
 
 test('what the README says to type is ten lines, and works in a fresh folder', async () => {
   const readme = await readText('README.md')

@@ -58,7 +58,7 @@ type CreateToken = Parameters<Actor['narrow']['tokens']['create']>[0]
 
 /** An action and a token for it. Limits are out of the way unless the test is about them. */
 export const callable = async (
-  { narrow }: Actor,
+  { narrow }: Pick<Actor, 'narrow'>,
   action: Omit<CreateAction, 'name'> & { name?: string },
   token: Omit<CreateToken, 'name' | 'action_ids' | 'grants'> = {},
   grant: Omit<NonNullable<CreateToken['grants']>[number], 'action_id'> = {},
@@ -71,6 +71,10 @@ export const callable = async (
   })
   return { action: created, token: text, tokenId: id }
 }
+
+/** Does the same so many times at once. */
+export const together = <T>(count: number, work: (index: number) => Promise<T>): Promise<T[]> =>
+  Promise.all(Array.from({ length: count }, (_, index) => work(index)))
 
 /** How many of each there are. */
 export const tally = (values: readonly (string | number | null)[]): Record<string, number> => {

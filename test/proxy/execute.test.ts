@@ -1,25 +1,15 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { exchange, request } from '../support/raw.ts'
-import { type Actor, startTestServer, type TestServer } from '../support/server.ts'
+import type { Actor } from '../support/server.ts'
+import { serverAndUpstream } from '../support/server-and-upstream.ts'
 import { echo, json, startUpstream, type Upstream } from '../support/upstream.ts'
 import { type CallOptions, call, callable } from './calls.ts'
 
-let server: TestServer
-let upstream: Upstream
-
-beforeAll(async () => {
-  server = await startTestServer()
-  upstream = await startUpstream()
-})
+const { server, upstream } = await serverAndUpstream()
 
 beforeEach(() => {
   upstream.received = []
   upstream.answer = echo
-})
-
-afterAll(async () => {
-  await server.stop()
-  await upstream.stop()
 })
 
 const target = (path = '/things') => `${upstream.url}${path}`

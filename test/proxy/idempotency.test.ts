@@ -1,34 +1,21 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { endAbandoned } from '../../server/src/proxy/record-queries.ts'
 import { exchange, request } from '../support/raw.ts'
-import { type Actor, startTestServer, type TestServer } from '../support/server.ts'
+import type { Actor } from '../support/server.ts'
+import { serverAndUpstream } from '../support/server-and-upstream.ts'
 import { echo, json, startUpstream, type Upstream } from '../support/upstream.ts'
-import { call, callable, settableClock, tally } from './calls.ts'
+import { call, callable, settableClock, tally, together } from './calls.ts'
 
 const clock = settableClock('2026-03-01T00:00:00.000Z')
 const day = 86_400_000
-let server: TestServer
-let upstream: Upstream
+const { server, upstream } = await serverAndUpstream({ clock })
 let actor: Actor
-
-beforeAll(async () => {
-  server = await startTestServer({ clock })
-  upstream = await startUpstream()
-})
 
 beforeEach(async () => {
   upstream.received = []
   upstream.answer = echo
   actor = await server.newWorkspace()
 })
-
-afterAll(async () => {
-  await server.stop()
-  await upstream.stop()
-})
-
-const together = <T>(count: number, work: (index: number) => Promise<T>) =>
-  Promise.all(Array.from({ length: count }, (_, index) => work(index)))
 
 const anyInput = () => ({ target_url: upstream.url, input_schema: { type: 'object' } })
 

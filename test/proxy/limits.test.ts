@@ -1,29 +1,15 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { startTestServer, type TestServer } from '../support/server.ts'
-import { echo, json, startUpstream, type Upstream } from '../support/upstream.ts'
-import { call, callable, settableClock, tally } from './calls.ts'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { serverAndUpstream } from '../support/server-and-upstream.ts'
+import { echo, json } from '../support/upstream.ts'
+import { call, callable, settableClock, tally, together } from './calls.ts'
 
 const clock = settableClock('2026-01-31T23:00:00.000Z')
-let server: TestServer
-let upstream: Upstream
-
-beforeAll(async () => {
-  server = await startTestServer({ clock })
-  upstream = await startUpstream()
-})
+const { server, upstream } = await serverAndUpstream({ clock })
 
 beforeEach(() => {
   upstream.received = []
   upstream.answer = echo
 })
-
-afterAll(async () => {
-  await server.stop()
-  await upstream.stop()
-})
-
-const together = <T>(count: number, work: (index: number) => Promise<T>) =>
-  Promise.all(Array.from({ length: count }, (_, index) => work(index)))
 
 describe('the limits on the rate', () => {
   afterEach(() => clock.advance(3_600_000))

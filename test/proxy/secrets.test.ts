@@ -1,27 +1,17 @@
 import { randomBytes } from 'node:crypto'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { type Actor, startTestServer, type TestServer } from '../support/server.ts'
-import { echo, json, startUpstream, type Upstream } from '../support/upstream.ts'
+import { beforeEach, describe, expect, test } from 'vitest'
+import type { Actor } from '../support/server.ts'
+import { serverAndUpstream } from '../support/server-and-upstream.ts'
+import { echo, json, type Upstream } from '../support/upstream.ts'
 import { call, callable } from './calls.ts'
 
-let server: TestServer
-let upstream: Upstream
+const { server, upstream } = await serverAndUpstream({ environment: { LOG_LEVEL: 'trace' } })
 let actor: Actor
-
-beforeAll(async () => {
-  server = await startTestServer({ environment: { LOG_LEVEL: 'trace' } })
-  upstream = await startUpstream()
-})
 
 beforeEach(async () => {
   upstream.received = []
   upstream.answer = echo
   actor = await server.newWorkspace()
-})
-
-afterAll(async () => {
-  await server.stop()
-  await upstream.stop()
 })
 
 /** Every row of every table, as text. */

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { call } from '../proxy/calls.ts'
+import { call, callable } from '../proxy/calls.ts'
+import type { ServerProcess } from '../support/server-process.ts'
 import { json, type Received, startUpstream, type Upstream } from '../support/upstream.ts'
-import { type ServerProcess, type Servers, startServers } from './servers.ts'
+import { type Servers, startServers } from './servers.ts'
 
 let servers: Servers
 let upstream: Upstream
@@ -47,23 +48,14 @@ const ways = [
   { way: 'with the listening connections cut', cutsListening: true },
 ]
 
-let made = 0
-
 test.each(ways.flatMap((way) => changes.map((one) => ({ ...way, ...one }))))(
   'no call that starts a second after the change is sent with $what, on two servers under load, $way',
   async ({ what, way, cutsListening, change, isStale }) => {
-    made += 1
-    const action = await servers.narrow.actions.create({
-      name: `Changed ${made}`,
+    const { action, tokenId, token } = await callable(servers, {
       target_url: `${upstream.url}/{n}`,
       input_schema: [{ name: 'n', type: 'integer', required: true }],
       auth_type: 'bearer',
       auth_value: 'the-old-one-0123456789',
-      rate_limit_rpm: 1_000_000,
-    })
-    const { id: tokenId, token } = await servers.narrow.tokens.create({
-      name: 'bot',
-      action_ids: [action.id],
     })
     upstream.received = []
     upstream.answer = json(200, { ok: true })

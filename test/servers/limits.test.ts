@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Answered, call, tally } from '../proxy/calls.ts'
+import { type Answered, call, callable, tally, together } from '../proxy/calls.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
+import type { ServerProcess } from '../support/server-process.ts'
 import { json, startUpstream, type Upstream } from '../support/upstream.ts'
-import { eventually, type ServerProcess, type Servers, startServers } from './servers.ts'
+import { eventually, type Servers, startServers } from './servers.ts'
 
 describe('four servers on one database that share limits through Redis', () => {
   let redis: RedisServer
@@ -23,20 +24,15 @@ describe('four servers on one database that share limits through Redis', () => {
   })
 
   type Action = Parameters<Servers['narrow']['actions']['create']>[0]
-  type Token = Parameters<Servers['narrow']['tokens']['create']>[0]
 
-  const callable = async (action: Partial<Action> = {}, token: Partial<Token> = {}) => {
-    const { narrow } = servers
-    const { id } = await narrow.actions.create({
-      name: 'An action',
-      target_url: `${upstream.url}/called`,
-      rate_limit_rpm: 1_000_000,
-      ...action,
-    })
-    const created = await narrow.tokens.create({ name: 'bot', action_ids: [id], ...token })
+  const newAction = async (
+    limits: Partial<Action> = {},
+    ofToken: { rate_limit_rpm?: number; max_uses?: number } = {},
+  ) => {
+    const { action, token } = await callable(servers, { target_url: upstream.url, ...limits }, ofToken)
     upstream.received.length = 0
     upstream.answer = json(200, { ok: true })
-    return { id, token: created.token }
+    return { id: action.id, token }
   }
 
   const serverOf = (index: number): ServerProcess => {
@@ -47,10 +43,10 @@ describe('four servers on one database that share limits through Redis', () => {
 
   /** Calls all at once, in turn on each server. */
   const callAll = (count: number, { id, token }: { id: string; token: string }): Promise<Answered[]> =>
-    Promise.all(Array.from({ length: count }, (_, index) => call(serverOf(index), token, id, {})))
+    together(count, (index) => call(serverOf(index), token, id, {}))
 
   test('let exactly the limit through in a window, however many call at once', async () => {
-    const answers = await callAll(400, await callable({ rate_limit_rpm: 50 }))
+    const answers = await callAll(400, await newAction({ rate_limit_rpm: 50 }))
     expect(tally(answers.map(({ status }) => status))).toEqual({ 200: 50, 429: 350 })
     expect(upstream.received).toHaveLength(50)
     // Each of the fifty got a number of its own, so the count is one for all servers.
@@ -63,7 +59,7 @@ describe('four servers on one database that share limits through Redis', () => {
   })
 
   test('take all limits of a call or none', async () => {
-    const one = await callable({ rate_limit_rpm: 30 }, { rate_limit_rpm: 5 })
+    const one = await newAction({ rate_limit_rpm: 30 }, { rate_limit_rpm: 5 })
     expect(tally((await callAll(40, one)).map(({ status }) => status))).toEqual({ 200: 5, 429: 35 })
     const other = await servers.narrow.tokens.create({ name: 'other', action_ids: [one.id] })
     const answers = await callAll(40, { id: one.id, token: other.token })
@@ -71,7 +67,7 @@ describe('four servers on one database that share limits through Redis', () => {
   })
 
   test('count requests of the management API over all of them', async () => {
-    const { token: text } = await callable()
+    const { token: text } = await newAction()
     const asked = (server: ServerProcess) =>
       fetch(`${server.url}/x`, { headers: { authorization: `Bearer ${text}` } })
     const left: number[] = []
@@ -81,7 +77,7 @@ describe('four servers on one database that share limits through Redis', () => {
   })
 
   test('never let more calls reach an upstream at once than an action allows', async () => {
-    const action = await callable({ concurrency_limit: 10 })
+    const action = await newAction({ concurrency_limit: 10 })
     let running = 0
     let most = 0
     upstream.answer = (request, res) => {
@@ -115,7 +111,7 @@ describe('four servers on one database that share limits through Redis', () => {
   })
 
   test('give a slot back after a failure, a timeout and a caller that went away', async () => {
-    const action = await callable({ concurrency_limit: 1, timeout_ms: 300 })
+    const action = await newAction({ concurrency_limit: 1, timeout_ms: 300 })
     const next = () => call(serverOf(1), action.token, action.id, {})
     upstream.answer = json(500, { broken: true })
     expect((await call(serverOf(0), action.token, action.id, {})).status).toBe(500)
@@ -136,13 +132,13 @@ describe('four servers on one database that share limits through Redis', () => {
   })
 
   test('let exactly twenty of two hundred calls take the twenty uses of a token', async () => {
-    const answers = await callAll(200, await callable({}, { max_uses: 20 }))
+    const answers = await callAll(200, await newAction({}, { max_uses: 20 }))
     expect(tally(answers.map(({ error }) => error))).toEqual({ null: 20, token_exhausted: 180 })
     expect(upstream.received).toHaveLength(20)
   })
 
   test('let exactly three hundred calls take the three hundred executions of a month', async () => {
-    const action = await callable()
+    const action = await newAction()
     const { database, narrow, workspaceId } = servers
     const { tier } = await narrow.workspaces.get(workspaceId)
     await database.sql`update plans set monthly_executions = 300 where tier = ${tier}`
@@ -167,7 +163,7 @@ describe('four servers on one database that share limits through Redis', () => {
   })
 
   test('free the slots of a server that is killed', async () => {
-    const action = await callable({ concurrency_limit: 5 })
+    const action = await newAction({ concurrency_limit: 5 })
     upstream.answer = () => {}
     const last = serverOf(3)
     const lost = Array.from({ length: 5 }, () => call(last, action.token, action.id, {}).catch(() => null))

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
-import { type Answered, call, tally } from '../proxy/calls.ts'
+import { type Answered, call, callable, tally, together } from '../proxy/calls.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
+import type { ServerProcess } from '../support/server-process.ts'
 import { json, startUpstream, type Upstream } from '../support/upstream.ts'
-import { eventually, type ServerProcess, type Servers, startServers } from './servers.ts'
+import { eventually, type Servers, startServers } from './servers.ts'
 
 const away = 'Redis does not answer: this server counts limits for itself until it does'
 const back = 'limits are shared through Redis'
@@ -28,27 +29,17 @@ afterAll(async () => {
   await redis.kill()
 })
 
-let made = 0
-
 /** An action of its own. The upstream lets those wait whose calls at once are limited. */
-const callable = async (action: { rate_limit_rpm?: number; concurrency_limit?: number } = {}) => {
-  made += 1
-  const { id } = await servers.narrow.actions.create({
-    name: `Action ${made}`,
-    target_url: `${upstream.url}/${action.concurrency_limit === undefined ? 'at-once' : 'waits'}`,
-    rate_limit_rpm: 1_000_000,
-    ...action,
-  })
-  const { token } = await servers.narrow.tokens.create({ name: 'bot', action_ids: [id] })
-  return (server: ServerProcess): Promise<Answered> => call(server, token, id, {})
+const newCall = async (limits: { rate_limit_rpm?: number; concurrency_limit?: number } = {}) => {
+  const path = limits.concurrency_limit === undefined ? 'at-once' : 'waits'
+  const { action, token } = await callable(servers, { target_url: `${upstream.url}/${path}`, ...limits })
+  return (server: ServerProcess): Promise<Answered> => call(server, token, action.id, {})
 }
 
-type Call = Awaited<ReturnType<typeof callable>>
+type Call = Awaited<ReturnType<typeof newCall>>
 
 const many = (count: number, work: () => Promise<Answered>) =>
-  Promise.all(Array.from({ length: count }, work)).then((answers) =>
-    tally(answers.map(({ status }) => status)),
-  )
+  together(count, work).then((answers) => tally(answers.map(({ status }) => status)))
 
 /** Callers of every server that go on until they are stopped, and what they were told. */
 const load = (one: Call) => {
@@ -84,10 +75,10 @@ describe.each([
     const before = transitions()
     const [left, right] = both()
     // Made before, so that the outage is seen by calls and not by what prepares them.
-    const plain = await callable()
-    const rated = await callable({ rate_limit_rpm: 5 })
-    const bounded = await callable({ concurrency_limit: 3 })
-    const later = await callable({ rate_limit_rpm: 5 })
+    const plain = await newCall()
+    const rated = await newCall({ rate_limit_rpm: 5 })
+    const bounded = await newCall({ concurrency_limit: 3 })
+    const later = await newCall({ rate_limit_rpm: 5 })
     const loaded = load(plain)
     onTestFinished(() => loaded.stop())
     await eventually(() => loaded.statuses.length).toBeGreaterThan(20)

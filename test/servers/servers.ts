@@ -1,23 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
-import { NarrowAPI } from '@narrowapi/sdk'
+import type { NarrowAPI } from '@narrowapi/sdk'
 import { expect } from 'vitest'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
-
-export const main = fileURLToPath(new URL('../../server/src/main.ts', import.meta.url))
-
-/** The server as an operator runs it: a process of its own. */
-export type ServerProcess = {
-  url: string
-  child: ChildProcess
-  /** Everything it has written. */
-  output(): string
-  /** Its lines of log, parsed. */
-  logged(message: string): Record<string, unknown>[]
-  exited: Promise<number | null>
-}
+import { ownerOf, type ServerProcess, startProcess } from '../support/server-process.ts'
 
 export type Servers = {
   all: ServerProcess[]
@@ -35,19 +19,12 @@ export const startServers = async (
   args: readonly string[] = [],
 ): Promise<Servers> => {
   const database = await createDatabase()
-  const common = {
-    PATH: process.env.PATH,
-    PORT: '0',
-    DATABASE_URL: database.url,
-    NARROWAPI_MASTER_KEY: randomBytes(32).toString('base64'),
-    NARROWAPI_EGRESS_ALLOW: '127.0.0.1',
-    ...environment,
-  }
-  const first = await startProcess(common, args)
-  const others = await Promise.all(Array.from({ length: count - 1 }, () => startProcess(common, args)))
+  const start = () => startProcess({ environment: { DATABASE_URL: database.url, ...environment }, args })
+  // The first makes the installation, and prints the owner key.
+  const first = await start()
+  const others = await Promise.all(Array.from({ length: count - 1 }, start))
   const all = [first, ...others]
-  const apiKey = /sk_[0-9A-Za-z]{49}/.exec(first.output())?.[0] ?? ''
-  const narrow = new NarrowAPI({ apiKey, baseUrl: first.url, retries: 0 })
+  const narrow = ownerOf(first)
   const [workspace] = (await narrow.workspaces.list()).data
   return {
     all,
@@ -61,43 +38,11 @@ export const startServers = async (
   }
 }
 
-const startProcess = async (
-  environment: Record<string, string | undefined>,
-  args: readonly string[],
-): Promise<ServerProcess> => {
-  const child = spawn(process.execPath, [main, ...args], {
-    env: environment,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let output = ''
-  const exited = once(child, 'close').then(() => child.exitCode)
-  const url = await new Promise<string>((resolve, reject) => {
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding('utf8').on('data', (text: string) => {
-        output += text
-        const found = /answers at (http:\S+)/.exec(output)?.[1]
-        if (found) resolve(found)
-      })
-    }
-    exited.then(() => reject(new Error(`The server did not start: ${output}`)), reject)
-  })
-  const logged = (message: string) =>
-    output
-      .split('\n')
-      .filter((line) => line.startsWith('{') && line.includes(message))
-      .map((line): Record<string, unknown> => JSON.parse(line))
-      .filter(({ msg }) => msg === message)
-  return { url, child, output: () => output, logged, exited }
-}
-
-const endProcess = async ({ child, exited }: ServerProcess): Promise<void> => {
-  if (child.exitCode === null && child.signalCode === null) {
-    child.kill('SIGTERM')
-    // A server that a test has broken must not keep the others.
-    const insist = setTimeout(() => child.kill('SIGKILL'), 20_000)
-    await exited
-    clearTimeout(insist)
-  }
+const endProcess = async (server: ServerProcess): Promise<void> => {
+  // A server that a test has broken must not keep the others.
+  const insist = setTimeout(() => server.child.kill('SIGKILL'), 20_000)
+  await server.stop()
+  clearTimeout(insist)
 }
 
 /** Waits for something that comes by itself, but not for ever. */

@@ -3,10 +3,11 @@ import { randomBytes } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { call, tally } from '../proxy/calls.ts'
+import { call, callable, tally } from '../proxy/calls.ts'
 import { createDatabase } from '../support/database.ts'
+import { main, type ServerProcess } from '../support/server-process.ts'
 import { json, startUpstream, type Upstream } from '../support/upstream.ts'
-import { eventually, main, type ServerProcess, type Servers, startServers } from './servers.ts'
+import { eventually, type Servers, startServers } from './servers.ts'
 
 // Three processes start for each start, on whatever machine.
 vi.setConfig({ testTimeout: 90_000 })
@@ -18,24 +19,17 @@ let action: { id: string; token: string }
 beforeAll(async () => {
   upstream = await startUpstream()
   servers = await startServers(1, { LOG_LEVEL: 'debug', METRICS_PORT: '0' }, ['--workers', '2'])
-  action = await callable()
+  const made = await callable(servers, {
+    target_url: `${upstream.url}/{n}`,
+    input_schema: [{ name: 'n', type: 'integer', required: true }],
+  })
+  action = { id: made.action.id, token: made.token }
 })
 
 afterAll(async () => {
   await servers.stop()
   await upstream.stop()
 })
-
-const callable = async () => {
-  const { id } = await servers.narrow.actions.create({
-    name: 'Counted',
-    target_url: `${upstream.url}/{n}`,
-    input_schema: [{ name: 'n', type: 'integer', required: true }],
-    rate_limit_rpm: 1_000_000,
-  })
-  const { token } = await servers.narrow.tokens.create({ name: 'bot', action_ids: [id] })
-  return { id, token }
-}
 
 const only = (): ServerProcess => {
   const [server] = servers.all

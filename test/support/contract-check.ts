@@ -33,7 +33,7 @@ export const expectProblem = ({ body, headers, status }: Answer): void => {
 }
 
 /** The two fields of the IETF draft as structured fields (RFC 9651), and the older three beside them. */
-export const expectLimits = ({ headers }: Answer): void => {
+const expectLimits = ({ headers }: Answer): void => {
   const [limit, remaining, reset] = ['limit', 'remaining', 'reset'].map((name) =>
     Number(headers.get(`x-ratelimit-${name}`) ?? Number.NaN),
   )

@@ -34,6 +34,12 @@ export const ask = (baseUrl: string, line: string, request?: Request): Promise<A
   return send(baseUrl, method, path, request)
 }
 
+/** What must be the same of two answers that may not differ: all but the id of their requests. */
+export const withoutRequestId = ({ status, text, headers }: Answer) => ({
+  status,
+  text: text.replaceAll(headers.get('x-request-id') ?? '', ''),
+})
+
 const parsed = (text: string): unknown => {
   try {
     return JSON.parse(text)

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { NarrowAPI } from '@narrowapi/sdk'
 
-const main = fileURLToPath(new URL('../../server/src/main.ts', import.meta.url))
+export const main = fileURLToPath(new URL('../../server/src/main.ts', import.meta.url))
 
 /** The server as an operator runs it: `main.ts` in a process of its own. */
 export type ServerProcess = {
@@ -13,8 +13,8 @@ export type ServerProcess = {
   child: ChildProcess
   /** Everything it wrote so far, on both streams. */
   output(): string
-  /** Its log lines so far that are JSON. */
-  logged(): Record<string, unknown>[]
+  /** Its lines of log so far, or those with a message. */
+  logged(message?: string): Record<string, unknown>[]
   /** Sends SIGTERM, or the given signal, and waits for the end; gives the exit code, null after a kill. */
   stop(signal?: NodeJS.Signals): Promise<number | null>
   exited: Promise<number | null>
@@ -22,6 +22,7 @@ export type ServerProcess = {
 
 export type Launch = {
   environment: Record<string, string>
+  args?: readonly string[]
   /** Arguments for Node ahead of the program. */
   nodeArgs?: readonly string[]
   /** Where output goes instead of being read. */
@@ -33,10 +34,11 @@ const masterKey = randomBytes(32).toString('base64')
 
 export const startProcess = async ({
   environment,
+  args = [],
   nodeArgs = [],
   stdout,
 }: Launch): Promise<ServerProcess> => {
-  const child = spawn(process.execPath, [...nodeArgs, main], {
+  const child = spawn(process.execPath, [...nodeArgs, main, ...args], {
     env: {
       PATH: process.env.PATH,
       PORT: '0',
@@ -76,7 +78,11 @@ export const startProcess = async ({
     child,
     exited,
     output: () => output,
-    logged: () => output.split('\n').flatMap(parsedLine),
+    logged: (message) =>
+      output
+        .split('\n')
+        .flatMap(parsedLine)
+        .filter(({ msg }) => message === undefined || msg === message),
     stop(signal = 'SIGTERM') {
       child.kill(signal)
       return exited

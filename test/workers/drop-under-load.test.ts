@@ -1,25 +1,17 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { dropMonths, makeMonths, startOfMonth } from '../../server/src/db/months.ts'
 import { call, callable, tally } from '../proxy/calls.ts'
-import { startTestServer, type TestServer } from '../support/server.ts'
-import { json, startUpstream, type Upstream } from '../support/upstream.ts'
+import { serverAndUpstream } from '../support/server-and-upstream.ts'
+import { json } from '../support/upstream.ts'
 import { beginMonthsAt, partitions, record } from './history.ts'
 
 const olderMonths = 8
 const callers = 16
 
-let server: TestServer
-let upstream: Upstream
+const { server, upstream } = await serverAndUpstream()
 
 beforeAll(async () => {
-  server = await startTestServer()
-  upstream = await startUpstream()
   upstream.answer = json(200, { ok: true })
-})
-
-afterAll(async () => {
-  await server.stop()
-  await upstream.stop()
 })
 
 test('calls and lists go on while months are dropped and made: none fails and each is recorded', async () => {

@@ -27,7 +27,7 @@ export const record = async (
   return id
 }
 
-export const historicAction = `act_${'0'.repeat(22)}`
+const historicAction = `act_${'0'.repeat(22)}`
 
 /** The executions of a workspace, or of all, oldest first. */
 export const recorded = async ({ database }: TestServer, workspaceId: string | null = null) => {

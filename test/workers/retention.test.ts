@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto'
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { beforeAll, beforeEach, expect, test } from 'vitest'
 import { readConfig } from '../../server/src/config.ts'
 import { makeMonths } from '../../server/src/db/months.ts'
 import { createLog } from '../../server/src/log.ts'
 import { startServer } from '../../server/src/start.ts'
 import { retain } from '../../server/src/workers/retention.ts'
 import { call, callable, settableClock } from '../proxy/calls.ts'
-import { type Actor, startTestServer, type TestServer } from '../support/server.ts'
-import { startUpstream, type Upstream } from '../support/upstream.ts'
+import type { Actor } from '../support/server.ts'
+import { serverAndUpstream } from '../support/server-and-upstream.ts'
 import { beginMonthsAt, partitionOf, partitions, record, recorded } from './history.ts'
 
 const masterKey = randomBytes(32).toString('base64')
@@ -15,24 +15,19 @@ const start = '2024-01-01T00:00:00Z'
 const clock = settableClock(start)
 const at = (time: string) => clock.advance(Date.parse(time) - clock.now().getTime())
 
-let server: TestServer
-let upstream: Upstream
+const { server, upstream } = await serverAndUpstream({
+  clock,
+  environment: { NARROWAPI_MASTER_KEY: masterKey },
+})
 /** Keeps executions for 30 days. */
 let month: Actor
 /** Keeps executions for a day. */
 let day: Actor
 
 beforeAll(async () => {
-  upstream = await startUpstream()
-  server = await startTestServer({ clock, environment: { NARROWAPI_MASTER_KEY: masterKey } })
   month = server.owner
   day = await server.newWorkspace()
   await keep(day, 1)
-})
-
-afterAll(async () => {
-  await server.stop()
-  await upstream.stop()
 })
 
 beforeEach(async () => {

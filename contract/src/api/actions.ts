@@ -37,8 +37,8 @@ import { CreatedToken } from './tokens.ts'
 
 export const ActionId = id('act')
 
-export const ActionStatus = z.enum(['draft', 'active', 'paused', 'archived'])
-export const AuthType = z.enum(['none', 'bearer', 'basic', 'header', 'query'])
+const ActionStatus = z.enum(['draft', 'active', 'paused', 'archived'])
+const AuthType = z.enum(['none', 'bearer', 'basic', 'header', 'query'])
 export const Method = z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD'])
 
 /** Paths under `/x` that are no actions. */

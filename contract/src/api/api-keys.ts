@@ -8,7 +8,7 @@ import { Tier } from './workspaces.ts'
 
 export const ApiKeyId = id('key')
 
-export const ApiKeyStatus = z.enum(['active', 'revoked', 'expired'])
+const ApiKeyStatus = z.enum(['active', 'revoked', 'expired'])
 
 /** Addresses a credential may be used from. */
 export const AllowedIps = z

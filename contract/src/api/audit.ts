@@ -6,7 +6,7 @@ import { createdFilters, fieldsOf, listQuery, pageOf } from '../page.ts'
 import { group } from '../route.ts'
 
 export const AuditEventId = id('aud')
-export const AuditOutcome = z.enum(['success', 'failure', 'denied'])
+const AuditOutcome = z.enum(['success', 'failure', 'denied'])
 
 const { metadata: _none, updated_at: _never, ...shared } = common('audit_event')
 

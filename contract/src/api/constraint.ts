@@ -6,7 +6,7 @@ import { z } from 'zod'
  * that is absent from the input satisfies it, so write `required` beside it where absence must not pass.
  */
 
-export type ScalarValue = string | number | boolean | null
+type ScalarValue = string | number | boolean | null
 
 export type Constraint =
   | { path: string; op: 'eq'; value: ScalarValue }
@@ -25,7 +25,7 @@ export type Constraint =
   | { op: 'not'; constraint: Constraint }
 
 /** How deep `any_of`, `not` and `each` may stand inside one another. */
-export const maxConstraintDepth = 3
+const maxConstraintDepth = 3
 
 export const Weekday = z.enum(['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'])
 export type Weekday = z.output<typeof Weekday>

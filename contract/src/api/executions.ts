@@ -6,7 +6,7 @@ import { group } from '../route.ts'
 
 export const ExecutionId = id('exec')
 
-export const ExecutionStatus = z.enum([
+const ExecutionStatus = z.enum([
   'pending',
   'awaiting_approval',
   'running',
@@ -16,8 +16,8 @@ export const ExecutionStatus = z.enum([
   'rejected',
 ])
 
-export const ExecutionKind = z.enum(['action'])
-export const ExecutionSource = z.enum(['proxy', 'test'])
+const ExecutionKind = z.enum(['action'])
+const ExecutionSource = z.enum(['proxy', 'test'])
 
 export const Decision = z
   .object({

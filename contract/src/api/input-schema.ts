@@ -40,13 +40,12 @@ export const InputField = z
   })
 export type InputField = z.output<typeof InputField>
 
-export const FieldList = z
+const FieldList = z
   .array(InputField)
   .max(200)
   .refine((fields) => new Set(fields.map((field) => field.name)).size === fields.length, {
     message: 'names must be different from each other',
   })
-export type FieldList = z.output<typeof FieldList>
 
 /** Either form is stored as, and answered as, JSON Schema. */
 export const InputSchema = z.union([FieldList, z.record(z.string(), z.unknown())]).meta({

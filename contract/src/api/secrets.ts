@@ -14,8 +14,8 @@ import { c, group } from '../route.ts'
 
 export const SecretId = id('sec')
 
-export const SecretType = z.enum(['api_key', 'bearer', 'basic', 'oauth2', 'header', 'generic'])
-export const SecretStatus = z.enum(['active', 'expiring', 'expired'])
+const SecretType = z.enum(['api_key', 'bearer', 'basic', 'oauth2', 'header', 'generic'])
+const SecretStatus = z.enum(['active', 'expiring', 'expired'])
 
 export const Secret = z
   .object({

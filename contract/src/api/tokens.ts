@@ -7,7 +7,7 @@ import { AllowedIps } from './api-keys.ts'
 import { Constraint } from './constraint.ts'
 
 export const TokenId = id('tok')
-export const TokenStatus = z.enum(['active', 'revoked', 'expired', 'exhausted'])
+const TokenStatus = z.enum(['active', 'revoked', 'expired', 'exhausted'])
 
 const grant = {
   action_id: id('act').describe('The action it may run'),

@@ -1,7 +1,7 @@
 import { Problem } from './problem.ts'
 
 /** `refund-a-charge` as a function: `refundACharge`. A word that JavaScript gives a meaning gets a `_` behind it. */
-export const functionNameOf = (slug: string): string => {
+const functionNameOf = (slug: string): string => {
   const name = joined(slug)
   const lower = `${name.charAt(0).toLowerCase()}${name.slice(1)}`
   return RESERVED.has(lower) ? `${lower}_` : asStart(lower)

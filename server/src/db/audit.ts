@@ -71,10 +71,10 @@ const makeHead = async (sql: Sql, workspaceId: string): Promise<Head> => {
   return head
 }
 
-export const firstHash = '0'.repeat(64)
+const firstHash = '0'.repeat(64)
 
 /** SHA-256 of the previous hash and the event as JSON with sorted names (RFC 8785 for the values we store). */
-export const auditHash = (event: Omit<AuditEvent, 'hash' | 'created_at' | 'object'>): string => {
+const auditHash = (event: Omit<AuditEvent, 'hash' | 'created_at' | 'object'>): string => {
   const { prev_hash, ...content } = event
   return createHash('sha256').update(prev_hash).update(canonicalText(content)).digest('hex')
 }

@@ -40,7 +40,7 @@ export const errorBody = (error: ApiError, requestId: string, publicUrl: string)
 type HeaderTarget = { setHeader(name: string, value: string): unknown }
 
 /** The headers that a status or code demands (RFC 9110, 6585). */
-export const setErrorHeaders = (res: HeaderTarget, error: ApiError): void => {
+const setErrorHeaders = (res: HeaderTarget, error: ApiError): void => {
   const { retry_after_seconds, upstream_status } = error.extras
   res.setHeader('Cache-Control', 'no-store')
   res.setHeader('X-NarrowAPI-Error', error.code)
@@ -51,7 +51,7 @@ export const setErrorHeaders = (res: HeaderTarget, error: ApiError): void => {
 }
 
 /** What is told of a thrown value. What is not ours to tell goes to `onFailure` and becomes `internal_error`. */
-export const asApiError = (thrown: unknown, onFailure: (error: unknown) => void): ApiError => {
+const asApiError = (thrown: unknown, onFailure: (error: unknown) => void): ApiError => {
   if (thrown instanceof ApiError) {
     // What made us unavailable is our trouble; the causes of other errors belong to the caller or the upstream.
     if (thrown.code === 'unavailable' && thrown.cause !== undefined) onFailure(thrown.cause)

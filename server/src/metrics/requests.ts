@@ -12,7 +12,7 @@ export const durationBounds = [
 export const statusClasses = ['2xx', '3xx', '4xx', '5xx'] as const
 
 /** What stands for every path that no route has, so that a caller cannot make new series by asking for them. */
-export const noRoute = 'other'
+const noRoute = 'other'
 
 /** The first parts of the names of limits. Said before they are met, because a rate needs a series to begin at 0. */
 const policies = ['default', 'unknown', 'workspace', 'token', 'action', 'action_hour'] as const

@@ -17,7 +17,7 @@ export const domainOfEmail = (text: string): string | null => {
 }
 
 /** The ASCII form of a host name, or null when it is none. */
-export const normalHost = (host: string): string | null => {
+const normalHost = (host: string): string | null => {
   if (host === '' || host.length > 255 || !/^(?:[\p{L}\p{M}\p{N}._-]+|\[[\da-f:.]+\])$/iu.test(host))
     return null
   const url = `http://${host}/`

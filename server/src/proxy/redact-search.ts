@@ -4,7 +4,7 @@ import type { Form } from './redact-forms.ts'
 export type Range = { start: number; end: number }
 
 /** A form shorter than this would be found by chance in ordinary text. */
-export const shortestFreeForm = 6
+const shortestFreeForm = 6
 
 const blockLength = 4
 const tableSize = 8192

@@ -93,7 +93,7 @@ const annotations = new Set(
 )
 
 /** Keywords that say something about a value and never refuse one. */
-export const isAnnotation = (keyword: string): boolean => annotations.has(keyword) || keyword.startsWith('x-')
+const isAnnotation = (keyword: string): boolean => annotations.has(keyword) || keyword.startsWith('x-')
 
 // ajv does not resolve references to booleans.
 const asObject = (schema: unknown): unknown =>

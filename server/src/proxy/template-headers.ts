@@ -44,7 +44,7 @@ const forbidden = new Set([
 const forbiddenPrefixes = ['proxy-', 'x-forwarded-']
 
 /** RFC 9110 token, without the underscore: some servers read `x_key` and `x-key` as the same header. */
-export const isHeaderName = (name: string): boolean => /^[A-Za-z0-9!#$%&'*+.^`|~-]+$/.test(name)
+const isHeaderName = (name: string): boolean => /^[A-Za-z0-9!#$%&'*+.^`|~-]+$/.test(name)
 
 /** Visible characters, spaces and tabs of Latin-1; no CR, LF, NUL or other control may reach the wire. */
 export const isHeaderValue = (value: string): boolean => {

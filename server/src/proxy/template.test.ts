@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ApiError } from '../errors.ts'
-import { checkTemplate, compileTemplate, type RequestTemplate } from './template.ts'
+import { compileTemplate, type RequestTemplate } from './template.ts'
 
 const schema = (properties: Record<string, unknown>, more: Record<string, unknown> = {}) => ({
   type: 'object',
@@ -217,7 +217,7 @@ describe('an input that would leave its place', () => {
     for (const segment of ['%2e{a}', '%2{a}', '%{a}', '{a}%2E']) {
       const target_url = `https://h.example/x/${segment}/y`
       expect(
-        problemsOf(() => checkTemplate(template({ target_url, input_schema: schema({ a: text }) }))),
+        problemsOf(() => compileTemplate(template({ target_url, input_schema: schema({ a: text }) }))),
       ).toEqual(['target_url'])
     }
   })
@@ -321,7 +321,7 @@ describe('a template that is refused', () => {
 
   test.each(cases)('names its field: %s', (_, changes, field) => {
     const whole = template({ input_schema: declared, ...changes })
-    expect(problemsOf(() => checkTemplate(whole))).toContain(field)
+    expect(problemsOf(() => compileTemplate(whole))).toContain(field)
   })
 
   test.each([
@@ -333,7 +333,7 @@ describe('a template that is refused', () => {
     [{ b: { type: 'string', 'x-in': 'body' } }, 'input_schema.properties.b.x-in'],
     [{ o: { type: 'object' } }, 'input_schema.properties.o'],
   ])('names the input that cannot be placed: %j', (properties, field) => {
-    expect(problemsOf(() => checkTemplate(template({ input_schema: schema(properties) })))).toEqual([field])
+    expect(problemsOf(() => compileTemplate(template({ input_schema: schema(properties) })))).toEqual([field])
   })
 
   test('reports every problem at once', () => {
@@ -342,7 +342,7 @@ describe('a template that is refused', () => {
       query: { q: '{{y}}' },
       headers: { host: 'h' },
     })
-    expect(problemsOf(() => checkTemplate(bad))).toEqual(['target_url', 'query.q', 'headers.host'])
+    expect(problemsOf(() => compileTemplate(bad))).toEqual(['target_url', 'query.q', 'headers.host'])
   })
 
   test('may set a cookie that the operator wrote', () => {

@@ -115,11 +115,6 @@ export const compileTemplate = (template: RequestTemplate): CompiledTemplate => 
   }
 }
 
-/** For saving an action: throws what `compileTemplate` would throw. */
-export const checkTemplate = (template: RequestTemplate): void => {
-  compileTemplate(template)
-}
-
 const takesBody = (method: Method): boolean => method === 'POST' || method === 'PUT' || method === 'PATCH'
 
 /** Where each declared input goes that no template names: where `x-in` says, else by the method. */

@@ -5,11 +5,11 @@ import { decrypt, encrypt, nonceBytes } from './aes-gcm.ts'
 
 /**
  * The master keys, which do one thing: wrap and unwrap the data keys of sealed values. The first key wraps,
- * every key unwraps, so a rotation is "put the new key in front, rewrap, drop the old one".
+ * every key unwraps, so a rotation puts the new key in front and leaves the old one in the list.
  * The keys cannot be read back, and printing a keyring in any way prints `[secret]`.
  */
 export class Keyring {
-  /** Where new values are sealed; rows under another id are waiting to be rewrapped. */
+  /** Where new values are sealed. */
   readonly currentId: string
   readonly #wrappingKeys: ReadonlyMap<string, KeyObject>
 

@@ -3,8 +3,8 @@ import { encrypt, nonceBytes } from './aes-gcm.ts'
 import type { Keyring } from './keys.ts'
 
 /**
- * A value under its own random key (AES-256-GCM), and that key under the master key `key_id`. Master keys are
- * therefore changed by wrapping 32 bytes anew; the ciphertext stays as it is.
+ * A value under its own random key (AES-256-GCM), and that key under the master key `key_id`, which is
+ * therefore used on 32 random bytes and nothing else.
  */
 export type Sealed = { key_id: string; wrapped_key: Buffer; nonce: Buffer; ciphertext: Buffer }
 
@@ -24,15 +24,6 @@ export const sealBytes = (keyring: Keyring, context: SealContext, plaintext: Buf
   const wrapped = keyring.wrap(dataKey, associated('data key', context))
   dataKey.fill(0)
   return { ...wrapped, nonce, ciphertext }
-}
-
-/** Moves a sealed value under the current master key without opening the value. */
-export const rewrap = (keyring: Keyring, context: SealContext, sealed: Sealed): Sealed => {
-  const binding = associated('data key', context)
-  const dataKey = keyring.unwrap(sealed.key_id, sealed.wrapped_key, binding)
-  const wrapped = keyring.wrap(dataKey, binding)
-  dataKey.fill(0)
-  return { ...sealed, ...wrapped }
 }
 
 /**
