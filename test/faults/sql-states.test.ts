@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { call, callable, tally } from '../proxy/calls.ts'
 import { ask } from '../support/send.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
-import { startUpstream } from '../support/upstream.ts'
+import { startUpstream, type Upstream } from '../support/upstream.ts'
 import { until } from './callers.ts'
 
 let server: TestServer
@@ -106,6 +106,28 @@ describe('an error planted behind an insert', () => {
 })
 
 describe('an error planted where the outcome of a call is recorded', () => {
+  let upstream: Upstream
+  let called: Record<'written' | 'read' | 'unreachable', Awaited<ReturnType<typeof callable>>>
+
+  beforeAll(async () => {
+    upstream = await startUpstream()
+    // What is planted before ends a pool, and a machine that stands still is slower than the time limit.
+    const narrow = server.owner.narrow.with({ retries: 10 })
+    called = {
+      written: await callable({ narrow }, { target_url: upstream.url }),
+      read: await callable(
+        { narrow },
+        {
+          method: 'GET',
+          target_url: upstream.url,
+          annotations: { read_only: true, idempotent: true },
+        },
+      ),
+      unreachable: await callable({ narrow }, { target_url: 'http://127.0.0.1:1' }),
+    }
+    return () => upstream.stop()
+  })
+
   afterEach(() => server.database.sql.unsafe('drop trigger unrecorded on narrowapi.executions'))
 
   const plant = (state: string) =>
@@ -123,14 +145,13 @@ describe('an error planted where the outcome of a call is recorded', () => {
   test.each(['53100', '57P01', '40001', '22P02', 'XX000'])(
     'of the state %s asks nobody to send again what was sent',
     async (state) => {
-      const upstream = await startUpstream()
-      const { action, token } = await callable(server.owner, { target_url: upstream.url })
       await plant(state)
       const { databaseAway } = server.deps.metrics
       const isAway = /^5/.test(state)
       for (const headers of [{}, { 'idempotency-key': state }]) {
         upstream.received = []
         const foundAway = databaseAway.value
+        const { token, action } = called.written
         const answer = await call(server, token, action.id, {}, { headers })
         expect([answer.status, answer.error]).toEqual([502, 'upstream_outcome_unknown'])
         expect(answer.headers.get('retry-after')).toBeNull()
@@ -140,25 +161,16 @@ describe('an error planted where the outcome of a call is recorded', () => {
         expect(told.join()).toContain('could not be recorded')
         expect(databaseAway.value - foundAway).toBe(isAway ? 1 : 0)
       }
-      await upstream.stop()
     },
   )
 
   test('is 503 for a call that was not sent, and for one that may be sent again', async () => {
-    const upstream = await startUpstream()
-    const gone = await callable(server.owner, { target_url: 'http://127.0.0.1:1' })
-    const read = await callable(server.owner, {
-      method: 'GET',
-      target_url: upstream.url,
-      annotations: { read_only: true, idempotent: true },
-    })
     await plant('53100')
-    for (const { token, action } of [gone, read]) {
+    for (const { token, action } of [called.unreachable, called.read]) {
       const answer = await call(server, token, action.id, {})
       expect([answer.status, answer.error]).toEqual([503, 'unavailable'])
       expect(answer.headers.get('retry-after')).toBe('1')
     }
-    await upstream.stop()
   })
 })
 
