@@ -40,7 +40,7 @@ export const exactly = (text: string, parsed: unknown): unknown => {
 export const isExact = (value: unknown): boolean => exact.isRawJSON(value)
 
 /** Sixteen digits, also around a point, or an exponent. */
-const mayBeInexact = /[\d.]{16}|\d[eE][+-]?\d/
+const mayBeInexact = /\d(?:[\d.]{15}|[eE][+-]?\d)/
 
 /** Part of ECMAScript 2026, which the compiler's library does not know of yet. */
 const exact = JSON as unknown as {
