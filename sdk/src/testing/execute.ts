@@ -27,7 +27,7 @@ export const execute = async (
   const { incoming, headers } = request
   const { granted, refusal } = findCallable(state, token, request.name)
   const slot = granted && !refusal ? slotOf(granted.action) : null
-  const limited = countRequest(state, limitsOf(state, token, granted?.action), headers, slot)
+  const limited = countRequest(state, limitsOf(state, token, granted?.action), headers, { slot })
   if (!granted) {
     const who = { kind: 'token', id: token.id, name: token.name } as const
     if (refusal.code === 'not_found')

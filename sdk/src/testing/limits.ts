@@ -42,14 +42,14 @@ const policyText = (one: Limit): string => `"${policyOf(one)}";q=${one.limit};w=
 
 /**
  * Counts a request in fixed windows, in all of the limits or in none; the tightest is told in the headers, and, but
- * for runs, which come with a slot or null, the policies of the others.
+ * for a run, the policies of the others.
  * Answers the refusal when one is used up, or when no slot is free.
  */
 export const countRequest = (
   state: State,
   limits: readonly Limit[],
   headers: Headers,
-  slot?: Slot | null,
+  run?: { slot: Slot | null },
 ): MockApiError | null => {
   const now = state.now().getTime()
   const windows = limits.map((limit) => {
@@ -59,7 +59,7 @@ export const countRequest = (
     return { ...limit, window }
   })
   const full =
-    windows.find(({ limit, window }) => window.count >= limit) ?? fullSlot(state, slot ?? null, now)
+    windows.find(({ limit, window }) => window.count >= limit) ?? fullSlot(state, run?.slot ?? null, now)
   if (!full) for (const { window } of windows) window.count += 1
   const left = ({ limit, window }: (typeof windows)[number]) => limit - window.count
   const [tightest = full] = windows.toSorted((a, b) => left(a) - left(b))
@@ -71,7 +71,7 @@ export const countRequest = (
   headers.set('x-ratelimit-limit', String(limit))
   headers.set('x-ratelimit-remaining', String(left(told)))
   headers.set('x-ratelimit-reset', String(Math.ceil(window.endsAt / 1000)))
-  const policies = slot === undefined ? new Set([told, ...windows]) : [told]
+  const policies = run ? [told] : new Set([told, ...windows])
   headers.set('ratelimit-policy', [...policies].map(policyText).join(', '))
   headers.set('ratelimit', `"${policy}";r=${left(told)};t=${seconds}`)
   if (!full) return null

@@ -15,7 +15,7 @@ export const inTransaction = <T>(pool: Pool, work: (sql: Sql) => Promise<T>): Pr
     const begun = connection`begin`.execute()
     begun.catch(() => {})
     try {
-      const result = await behind(begun, work(connection))
+      const result = await behind(() => begun, work(connection))
       await connection`commit`
       connection.release()
       return result
@@ -37,11 +37,7 @@ export const readWorkspace = <T>(
   retried(pool, async (taken) => {
     const reads = new Reads(taken.connection, workspaceId)
     try {
-      try {
-        return await work(reads.sql)
-      } finally {
-        await reads.begun()
-      }
+      return await behind(() => reads.begun(), work(reads.sql))
     } finally {
       void giveBack(taken, reads.end())
     }
@@ -114,15 +110,15 @@ export const changeWorkspace = <T>(
   inTransaction(pool, async (sql) => {
     const entered = enter(sql, workspaceId)
     entered.catch(() => {})
-    return behind(entered, work(sql))
+    return behind(() => entered, work(sql))
   })
 
 /** Work behind a statement that nobody waited for: had that failed, what follows it would only tell that it had. */
-const behind = async <T>(first: Promise<unknown>, work: Promise<T>): Promise<T> => {
+const behind = async <T>(first: () => Promise<unknown>, work: Promise<T>): Promise<T> => {
   try {
     return await work
   } finally {
-    await first
+    await first()
   }
 }
 

@@ -14,7 +14,7 @@ export type Target = {
 }
 
 /** The ports of public https upstreams; every other port needs an entry in NARROWAPI_EGRESS_ALLOW. */
-export const publicPorts: readonly number[] = [443, 8443]
+const publicPorts: readonly number[] = [443, 8443]
 
 /**
  * Refuses by its text a target that could never be called, when an action is stored. This is the courtesy of

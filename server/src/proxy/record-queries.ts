@@ -32,13 +32,10 @@ export type KeyEnd = { scope: KeyScope; sealedReply: Buffer | null }
  *
  * An execution that ends is written over the row it began with. `update … from` would be planned as a join, and
  * while the table is young the plan reads all of it, 3 ms for one row in ten thousand; a conflict is always
- * looked up by key. Only what still runs can end: one whose lease ran out has been given its outcome already, and is
- * not among the ids of the rows that were written.
+ * looked up by key. Only what still runs can end: one whose lease ran out has been given its outcome already. Answers
+ * of each row whether it was written.
  */
-export const writeExecutions = async (
-  sql: Sql,
-  rows: readonly ExecutionRow[],
-): Promise<ReadonlySet<string>> => {
+export const writeExecutions = async (sql: Sql, rows: readonly ExecutionRow[]): Promise<boolean[]> => {
   const written = await sql<{ id: string }[]>`
     insert into executions as known (
       workspace_id, id, action_id, version, status, source, created_at,
@@ -58,7 +55,8 @@ export const writeExecutions = async (
       updated_at = excluded.updated_at
     where known.status = 'running'
     returning id`
-  return new Set(written.map(({ id }) => id))
+  const ids = new Set(written.map(({ id }) => id))
+  return rows.map(({ id }) => ids.has(id))
 }
 
 const rowEnd = '\x1e'
@@ -101,12 +99,12 @@ const jsonOf = (value: unknown): string => (value == null ? '' : JSON.stringify(
 export const endKeyed = (
   system: Pool,
   ends: readonly { row: ExecutionRow; key: KeyEnd }[],
-): Promise<ReadonlySet<string>> =>
+): Promise<boolean[]> =>
   inTransaction(system, async (transaction) => {
     const rows = ends.map(({ row }) => row)
     const ended = await writeExecutions(transaction, rows)
     const keys = ends
-      .filter(({ row }) => ended.has(row.id))
+      .filter((_, index) => ended[index])
       .map(({ key }) => key)
       .toSorted((left, right) => compareScopes(left.scope, right.scope))
     for (const { scope, sealedReply } of keys) {

@@ -23,22 +23,11 @@ export class Recorder {
     this.#system = system
     this.#log = log
     this.#written = new Group(
-      (rows) =>
-        this.#each(rows, async (group) => {
-          const written = await answered(pipe, writeExecutions(pipe, group))
-          return group.map(({ id }) => written.has(id))
-        }),
+      (rows) => this.#each(rows, (group) => answered(pipe, writeExecutions(pipe, group))),
       figures.write,
       2,
     )
-    this.#ended = new Group(
-      (ends) =>
-        this.#each(ends, async (group) => {
-          const ended = await endKeyed(this.#system, group)
-          return group.map(({ row }) => ended.has(row.id))
-        }),
-      figures.end,
-    )
+    this.#ended = new Group((ends) => this.#each(ends, (group) => endKeyed(this.#system, group)), figures.end)
     this.#reserved = new Group(
       (starts) => this.#each(starts, (group) => startReserved(this.#system, group)),
       figures.reserve,

@@ -38,8 +38,7 @@ export const actions: Record<string, Rule> = {
     const { state, params, body, ifVersion } = call
     const { auth_value, version, input_schema, ...changes } = body as UpdateAction
     const action = getById('action', state.actions, params.id)
-    checkVersion(action, ifVersion)
-    checkVersion(action, version ?? null)
+    checkVersion(action, ifVersion, version)
     checkTransition(action.status, changes.status ?? action.status)
     checkSlug(state, changes.slug, action)
     const secretId =

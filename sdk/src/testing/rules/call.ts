@@ -65,9 +65,9 @@ export const checkFuture = (field: string, moment: string | null | undefined, no
 
 export const checkVersion = (
   { object, version }: { object: string; version: number },
-  expected: number | null,
+  ...expected: (number | null | undefined)[]
 ): void => {
-  if (expected === null || expected === version) return
+  if (expected.every((read) => read == null || read === version)) return
   throw apiError('version_conflict', {
     message: `The ${object} is at version ${version} now: read it and try again`,
   })

@@ -24,8 +24,7 @@ export const secrets: Record<string, Rule> = {
     const { value, version, ...rest } = body as UpdateSecret
     checkFuture('expires_at', rest.expires_at, state.timestamp())
     const secret = getById('secret', state.secrets, params.id)
-    checkVersion(secret, ifVersion)
-    checkVersion(secret, version ?? null)
+    checkVersion(secret, ifVersion, version)
     const before = shown(state, secret)
     const at = state.timestamp()
     Object.assign(secret, rest, { updated_at: at })

@@ -1,4 +1,5 @@
 import { changesBetween } from '../../changes.ts'
+import { checkVersion } from '../../check-version.ts'
 import type { Keyset } from '../../db/keyset.ts'
 import type { Ctx, HandlersOf } from '../../http/handlers.ts'
 import { notFound } from '../../http/problem.ts'
@@ -6,7 +7,6 @@ import { checkDefinition, compileAction } from '../../proxy/compile.ts'
 import { preview } from '../../proxy/preview.ts'
 import { shapeOutputSchema } from '../../proxy/redact-output.ts'
 import { shownSchema } from '../../proxy/schema.ts'
-import { checkVersion } from '../../versions.ts'
 import { getExecution, hasExecutions, listExecutions } from '../executions/public.ts'
 import { storeNewSecret } from '../secrets/public.ts'
 import { getToken, issueTokenFor, isUsable } from '../tokens/public.ts'
@@ -80,8 +80,7 @@ export const actions: HandlersOf<'actions'> = {
     const { sql, actor, clock, note, ifVersion } = ctx
     const { auth_value, version, ...changes } = body
     const before = await getActionForUpdate(sql, actor.workspaceId, params.id)
-    checkVersion(before, ifVersion)
-    checkVersion(before, version ?? null)
+    checkVersion(before, ifVersion, version)
     const wished = merged(before, changes)
     checkTransition(before.status, wished.status)
     checkSecret(

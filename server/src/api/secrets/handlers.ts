@@ -1,7 +1,7 @@
 import { changesBetween } from '../../changes.ts'
+import { checkVersion } from '../../check-version.ts'
 import type { HandlersOf } from '../../http/handlers.ts'
 import { checkFuture } from '../../times.ts'
-import { checkVersion } from '../../versions.ts'
 import { storeNewSecret, storeSecretValue } from './public.ts'
 import { deleteSecret, getSecret, getSecretForUpdate, listSecrets, updateSecret } from './queries.ts'
 import { checkUnused } from './rules.ts'
@@ -27,8 +27,7 @@ export const secrets: HandlersOf<'secrets'> = {
     const now = clock.now()
     if (body.expires_at !== undefined) checkFuture('expires_at', body.expires_at, now)
     const before = await getSecretForUpdate(sql, actor.workspaceId, params.id, now)
-    checkVersion(before, ifVersion)
-    checkVersion(before, body.version ?? null)
+    checkVersion(before, ifVersion, body.version)
     if (body.value !== undefined) await storeSecretValue(ctx, before, body.value)
     const after = await updateSecret(sql, actor.workspaceId, params.id, body, now)
     note(changesBetween(before, after, ['fingerprint']))

@@ -82,14 +82,17 @@ const callable = async (
 /** Whether a call could take what it must. */
 const checkCounters = async (ctx: TokenCtx, grant: HeldGrant): Promise<void> => {
   const { holder, deps, clock } = ctx
-  if (usesLeftOf(grant, holder, await loadUses(ctx)) === 0) throw tokenExhausted()
-  const { monthlyExecutions: limit } = holder.workspace
-  if (limit === null) return
+  const { workspaceId, workspace } = holder
+  const { monthlyExecutions: limit } = workspace
   const now = clock.now()
-  const used = await readWorkspace(deps.app, holder.workspaceId, (sql) =>
-    executionsSince(sql, holder.workspaceId, startOfMonth(now).toISOString()),
+  const [uses, used] = await readWorkspace(deps.app, workspaceId, (sql) =>
+    Promise.all([
+      usesOf(sql, workspaceId, holder.id),
+      executionsSince(sql, workspaceId, startOfMonth(now).toISOString()),
+    ]),
   )
-  if (used >= limit) throw executionLimitReached(limit, now)
+  if (usesLeftOf(grant, holder, uses) === 0) throw tokenExhausted()
+  if (limit !== null && used >= limit) throw executionLimitReached(limit, now)
 }
 
 /** Whether a call could be sent, as far as that lies with the operator. */
